@@ -1,0 +1,166 @@
+package job
+
+import "time"
+
+// Pushed is the pushed state: what we last wrote to one item, the base of the
+// three-way merge. It belongs to the item; Scene is whoever wrote it last.
+type Pushed struct {
+	// Key is Plex's rating key.
+	Key   string
+	Scene int64
+	// Section is the key of the item's library.
+	Section string
+	// Path of the item's part, as Plex sees it.
+	Path string
+	// WantedHash of the state that the item was brought to. "" means that the
+	// item must be looked at even if the scene is unchanged.
+	WantedHash string
+	// Base and Intent are package merge's, as JSON; nil for none. Intent is set
+	// while a write is under way: after a crash either of them may be true.
+	Base, Intent []byte
+	// PosterHash and ArtHash are the SHA-1 of the pictures that Plex has from us.
+	PosterHash, ArtHash string
+	// PosterETag is Stash's for the cover, and PosterAt the scene's updated_at when
+	// the cover was last looked at; zero to look again.
+	PosterETag string
+	PosterAt   time.Time
+	// Thumb is the item's, as seen after our write.
+	Thumb string
+	// Refs are the objects that the scene showed: who is renamed or destroyed
+	// finds its scenes by them.
+	Refs []Subject
+	At   time.Time
+}
+
+// Part is one row of the index: a part of an item in Plex.
+type Part struct {
+	// Key is the item's rating key, Index the part's position in it, from 0.
+	Key     string
+	Index   int
+	Section string
+	// Path is the part's file as Plex sees it.
+	Path string
+	// Name is what look-ups go by; set when a part is stored, not when it is read.
+	Name     Name
+	Size     int64
+	Duration time.Duration // whole milliseconds; 0 = unknown
+	// Thumb and UpdatedAt (seconds) are the item's, as the listing showed them.
+	Thumb     string
+	UpdatedAt int64
+}
+
+// Name holds the folded forms of a path: of the whole, of its last element and
+// of the folder above that.
+type Name struct{ Path, Base, Parent string }
+
+// Lookup is one file to find parts for.
+type Lookup struct {
+	// Mapped is the folded path as Plex would see it.
+	Mapped string
+	// Name of the file as Stash sees it; Name.Path is not used.
+	Name Name
+	Size int64
+}
+
+// Section is how far a library's index has been read.
+type Section struct {
+	Key, Title string
+	// Full is when the last whole listing began, Since when the last renewal
+	// began; zero if never.
+	Full, Since time.Time
+}
+
+// Ended is an attempt that is over, to be stored in one transaction.
+type Ended struct {
+	Job     Job
+	Outcome Outcome
+	// Title and Path of the scene, for a dead letter; may be empty.
+	Title, Path string
+	// Pushed is what was written to the scene's items.
+	Pushed []Pushed
+	// Forget are rating keys whose pushed state has moved to another key.
+	Forget []string
+	// Queue are subjects to be queued: the scenes of a performer.
+	Queue []Subject
+}
+
+// Run is the summary of one drain.
+type Run struct {
+	Token     string    `json:"-"`
+	Started   time.Time `json:"started"`
+	Ended     time.Time `json:"ended,omitzero"`
+	Done      int       `json:"done"`
+	Unchanged int       `json:"unchanged"`
+	Retry     int       `json:"retry"`
+	Waiting   int       `json:"waiting"`
+	Dead      int       `json:"dead"`
+	Gone      int       `json:"gone"`
+	// Writes counts the requests that changed something in Plex.
+	Writes int `json:"writes"`
+	// Note says why the run ended before the queue was empty; "" if it did not.
+	Note string `json:"note,omitempty"`
+}
+
+// Processed is the number of attempts in the run.
+func (r Run) Processed() int {
+	return r.Done + r.Unchanged + r.Retry + r.Waiting + r.Dead + r.Gone
+}
+
+// Count adds one attempt's end.
+func (r *Run) Count(v Verdict) {
+	switch v {
+	case Done:
+		r.Done++
+	case Unchanged:
+		r.Unchanged++
+	case Retry:
+		r.Retry++
+	case Wait:
+		r.Waiting++
+	case Dead:
+		r.Dead++
+	case Gone:
+		r.Gone++
+	}
+}
+
+// Begun is what a drain finds at its start.
+type Begun struct {
+	// Orphans are the leases that a killed process left behind; their jobs are
+	// queued again, at no cost.
+	Orphans int
+	// Purged are the dead letters that were older than the retention.
+	Purged int
+}
+
+// Counts is the state of the queue at one moment.
+type Counts struct {
+	// Queued jobs in all, leased ones included.
+	Queued int `json:"queued"`
+	// Due now and not leased.
+	Due int `json:"due"`
+	// Leased: being worked.
+	Leased int `json:"leased"`
+	// Waiting for a later time.
+	Waiting int `json:"waiting"`
+	// NextDue is the earliest due time of the waiting jobs, zero if none waits.
+	NextDue time.Time `json:"next_due,omitzero"`
+	// Dead letters that need a person's review.
+	Dead int `json:"dead"`
+	// NotInPlex are dead letters of that class, which need none.
+	NotInPlex int `json:"not_in_plex"`
+	// LastEvent is the time of the newest event of a live job.
+	LastEvent time.Time `json:"last_event,omitzero"`
+}
+
+// Which selects dead letters; the zero value selects all.
+type Which struct {
+	// IDs of letters; empty = any.
+	IDs []int64
+	// Class of letters; "" = any.
+	Class Class
+	// Subject; zero = any.
+	Subject Subject
+	// Review: only those that need a person, that is all but not_in_plex.
+	Review bool
+}

@@ -1,0 +1,238 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+// key hashes a folded name (FNV-1a, 64 bits). Two names that share a hash only
+// cost a comparison.
+func key(s string) int64 {
+	h := uint64(14695981039346656037)
+	for i := 0; i < len(s); i++ {
+		h = (h ^ uint64(s[i])) * 1099511628211
+	}
+	return int64(h)
+}
+
+// Sections returns what is known of the libraries that are in the index.
+func (s *Store) Sections(ctx context.Context) ([]job.Section, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT key, title, full_at, since_at FROM section ORDER BY key`)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var all []job.Section
+	for rows.Next() {
+		var x job.Section
+		var full, since int64
+		if err := rows.Scan(&x.Key, &x.Title, &full, &since); err != nil {
+			return nil, s.explain(err)
+		}
+		x.Full, x.Since = at(full), at(since)
+		all = append(all, x)
+	}
+	return all, s.explain(rows.Err())
+}
+
+// BeginScan starts the reading of a library and returns the scan's number. A
+// scan that never ends leaves the index as good as it was: its rows are newer,
+// and nothing is removed.
+func (s *Store) BeginScan(ctx context.Context, section, title string) (int64, error) {
+	var scan int64
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		return tx.QueryRowContext(ctx, `INSERT INTO section (key, title, scan) VALUES (?, ?, 1)
+			ON CONFLICT (key) DO UPDATE SET title = excluded.title, scan = scan + 1 RETURNING scan`, section, title).Scan(&scan)
+	})
+	return scan, err
+}
+
+// AddParts stores one page of a scan. All parts of an item must be in one page.
+func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		insert, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO item (rating_key, part, section, path,
+			path_key, base_key, parent_key, size, duration, thumb, updated_at, scan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		trim, err := tx.PrepareContext(ctx, `DELETE FROM item WHERE rating_key = ? AND part >= ?`)
+		if err != nil {
+			return err
+		}
+		defer trim.Close()
+		count := map[string]int{}
+		for _, p := range parts {
+			count[p.Key] = max(count[p.Key], p.Index+1)
+			if _, err := insert.ExecContext(ctx, p.Key, p.Index, p.Section, p.Path, key(p.Name.Path), key(p.Name.Base),
+				key(p.Name.Parent), p.Size, p.Duration.Milliseconds(), p.Thumb, p.UpdatedAt, scan); err != nil {
+				return err
+			}
+		}
+		for k, n := range count {
+			if _, err := trim.ExecContext(ctx, k, n); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EndScan notes that a scan which began at began is complete. After a full scan
+// the parts of the library that it did not meet are removed.
+func (s *Store) EndScan(ctx context.Context, began time.Time, section string, scan int64, full bool) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		if !full {
+			return exec(ctx, tx, `UPDATE section SET since_at = ? WHERE key = ?`, ms(began), section)
+		}
+		if err := exec(ctx, tx, `DELETE FROM item WHERE section = ? AND scan <> ?`, section, scan); err != nil {
+			return err
+		}
+		return exec(ctx, tx, `UPDATE section SET since_at = ?, full_at = ? WHERE key = ?`, ms(began), ms(began), section)
+	})
+}
+
+// KeepSections removes from the index every library that is not in keys.
+func (s *Store) KeepSections(ctx context.Context, keys []string) error {
+	all, err := s.Sections(ctx)
+	if err != nil {
+		return err
+	}
+	keep := map[string]bool{}
+	for _, k := range keys {
+		keep[k] = true
+	}
+	for _, x := range all {
+		if keep[x.Key] {
+			continue
+		}
+		if err := s.tx(ctx, func(tx *sql.Tx) error {
+			if err := exec(ctx, tx, `DELETE FROM item WHERE section = ?`, x.Key); err != nil {
+				return err
+			}
+			return exec(ctx, tx, `DELETE FROM section WHERE key = ?`, x.Key)
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ForgetItem removes an item that Plex no longer has from the index.
+func (s *Store) ForgetItem(ctx context.Context, ratingKey string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		return exec(ctx, tx, `DELETE FROM item WHERE rating_key = ?`, ratingKey)
+	})
+}
+
+// NewServer empties the index and keeps the pushed states findable by path only,
+// because the rating keys of one Plex server mean nothing to another. It does
+// nothing and returns false if machine is the server that is known already.
+func (s *Store) NewServer(ctx context.Context, machine string) (bool, error) {
+	changed := false
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		var known string
+		err := tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'plex_machine'`).Scan(&known)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		if known == machine {
+			return nil
+		}
+		if err := exec(ctx, tx, `INSERT INTO meta (key, value) VALUES ('plex_machine', ?)
+			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, machine); err != nil {
+			return err
+		}
+		if known == "" {
+			return nil
+		}
+		changed = true
+		for _, q := range []string{
+			`DELETE FROM item`,
+			`DELETE FROM section`,
+			`UPDATE OR REPLACE pushed SET rating_key = 'old-' || rating_key, wanted_hash = '', poster_hash = '', art_hash = '', poster_at = 0
+				WHERE rating_key NOT LIKE 'old-%'`,
+		} {
+			if err := exec(ctx, tx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return changed, err
+}
+
+// maxCandidates bounds the parts that share a file's name. A library whose files
+// are all called "video.mp4" must not cost its square.
+const maxCandidates = 200
+
+// Candidates returns every part with one of the mapped paths, and if there is
+// none, up to [maxCandidates] parts that share a file's name, those of the same
+// size or folder first; truncated says that there were more.
+func (s *Store) Candidates(ctx context.Context, lookups ...job.Lookup) (parts []job.Part, truncated bool, err error) {
+	for _, l := range lookups {
+		found, err := s.parts(ctx, `path_key = ?`, key(l.Mapped))
+		if err != nil {
+			return nil, false, err
+		}
+		parts = append(parts, found...)
+	}
+	if len(parts) > 0 {
+		return distinct(parts), false, nil // a path is certain, names are not asked
+	}
+	for _, l := range lookups {
+		found, err := s.parts(ctx, `base_key = ? ORDER BY size = ? DESC, parent_key = ? DESC, rating_key LIMIT ?`,
+			key(l.Name.Base), l.Size, key(l.Name.Parent), maxCandidates+1)
+		if err != nil {
+			return nil, false, err
+		}
+		truncated = truncated || len(found) > maxCandidates
+		parts = append(parts, found...)
+	}
+	return distinct(parts), truncated, nil
+}
+
+// PartsOf returns the parts of one item in their order; none if the index does
+// not know it.
+func (s *Store) PartsOf(ctx context.Context, ratingKey string) ([]job.Part, error) {
+	return s.parts(ctx, `rating_key = ? ORDER BY part`, ratingKey)
+}
+
+func (s *Store) parts(ctx context.Context, where string, args ...any) ([]job.Part, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT rating_key, part, section, path, size, duration, thumb, updated_at
+		FROM item WHERE `+where, args...)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var parts []job.Part
+	for rows.Next() {
+		var p job.Part
+		var duration int64
+		if err := rows.Scan(&p.Key, &p.Index, &p.Section, &p.Path, &p.Size, &duration, &p.Thumb, &p.UpdatedAt); err != nil {
+			return nil, s.explain(err)
+		}
+		p.Duration = time.Duration(duration) * time.Millisecond
+		parts = append(parts, p)
+	}
+	return parts, s.explain(rows.Err())
+}
+
+// distinct drops repeated parts and keeps the order.
+func distinct(parts []job.Part) []job.Part {
+	type id struct {
+		key  string
+		part int
+	}
+	seen := map[id]bool{}
+	return slices.DeleteFunc(parts, func(p job.Part) bool {
+		again := seen[id{p.Key, p.Index}]
+		seen[id{p.Key, p.Index}] = true
+		return again
+	})
+}

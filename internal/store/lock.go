@@ -1,0 +1,84 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Lock is an operating system lock on a file in the data folder. The kernel
+// frees it when the process ends, however it ends, so it is never stale.
+type Lock struct{ f *os.File }
+
+// The locks of the data folder.
+const (
+	// DrainLock is held by the one drain.
+	DrainLock = "drain.lock"
+	// openLock is held while a database is made, migrated or set aside.
+	openLock = "open.lock"
+)
+
+// TryLock takes the named lock. It returns nil and no error if another process
+// holds it.
+func TryLock(dir, name string) (*Lock, error) {
+	path := filepath.Join(dir, name)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, folderError(err, path)
+	}
+	ok, err := tryLock(f)
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("lock %s: %w. The folder must be on a disk that has file locks", path, err)
+	}
+	if !ok {
+		f.Close()
+		return nil, nil
+	}
+	return &Lock{f}, nil
+}
+
+// Held reports whether some process holds the named lock right now. It has to
+// take the lock for an instant to find out, so whoever wants to have it must try
+// more than once ([WaitLock]).
+func Held(dir, name string) bool {
+	l, err := TryLock(dir, name)
+	if err != nil {
+		return false
+	}
+	if l == nil {
+		return true
+	}
+	l.Release()
+	return false
+}
+
+// WaitLock tries to take the named lock until patience is over or ctx ends. It
+// returns nil and no error if another process kept it all the time.
+func WaitLock(ctx context.Context, dir, name string, patience time.Duration) (*Lock, error) {
+	deadline := time.Now().Add(patience)
+	for pause := time.Millisecond; ; pause = min(2*pause, 50*time.Millisecond) {
+		l, err := TryLock(dir, name)
+		if l != nil || err != nil {
+			return l, err
+		}
+		if !time.Now().Before(deadline) {
+			return nil, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// Release gives the lock back. The file stays: removing it would let two
+// processes hold locks on two files of the same name.
+func (l *Lock) Release() {
+	if l != nil {
+		l.f.Close()
+	}
+}

@@ -1,0 +1,358 @@
+// Package store keeps PlexSync's state in one SQLite file: the queue, the dead
+// letters, what was last written to Plex, the index of Plex's parts, breakers,
+// outages and runs.
+//
+// Many processes use the file at once: every hook is one. So every transaction
+// takes the write lock at its start (BEGIN IMMEDIATE), and every change is
+// guarded by what its author believes (a lease token, a generation, the role of
+// the drain). No process is ever asked to clean up: Stash stops its plugins with
+// SIGKILL, and what a killed process leaves behind is put right by the next.
+//
+// Methods take the time from their caller, who reads the clock once for all that
+// belongs together.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+// FileName is the database's name in the data folder.
+const FileName = "plexsync.db"
+
+// busyTimeout is how long a process waits for the others' transactions. Those
+// are short; hundreds of hooks at once on a slow disk are what it is for.
+const busyTimeout = 30 * time.Second
+
+// Store is an open database. Its methods may be called from several goroutines;
+// they share one connection and so run one after another.
+type Store struct {
+	db   *sql.DB
+	dir  string
+	path string
+	// SetAside is the name under which a damaged database was kept when this one
+	// was begun in its place; empty if none was.
+	SetAside string
+}
+
+// Dir is the data folder.
+func (s *Store) Dir() string { return s.dir }
+
+// Open opens the database in dir and brings it to the current schema. The folder
+// (0700) and the file (0600) are made if they do not exist. Any number of
+// processes may do this at once on a new folder. A database that is damaged is
+// kept under another name, a new one is begun, and a job for the whole library
+// is queued in it; one of a newer PlexSync is refused and left alone.
+func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, folderError(err, dir)
+	}
+	s := &Store{dir: dir, path: filepath.Join(dir, FileName)}
+	err := s.open(ctx)
+	if err == nil {
+		return s, nil
+	}
+	var newer *newerError
+	if !errors.Is(err, errMigrate) && !Damaged(err) || errors.As(err, &newer) {
+		return nil, s.explain(err)
+	}
+	// One process at a time makes, migrates or replaces the file; the others
+	// wait here and then find it done.
+	lock, lerr := WaitLock(ctx, dir, openLock, busyTimeout)
+	if lerr != nil {
+		return nil, lerr
+	}
+	if lock == nil {
+		return nil, fmt.Errorf("%s: another process has been setting it up for %s. If none runs, restart Stash", s.path, busyTimeout)
+	}
+	defer lock.Release()
+	err = s.open(ctx)
+	if Damaged(err) {
+		if err = s.setAside(now); err != nil {
+			return nil, err
+		}
+		err = s.open(ctx)
+	}
+	if errors.Is(err, errMigrate) {
+		if err = s.create(ctx, now); err == nil {
+			err = s.open(ctx)
+		}
+	}
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// Close closes the database. A hook does not call it: the last connection to
+// close pays for a checkpoint, and exiting does no harm.
+func (s *Store) Close() error { return s.db.Close() }
+
+// errMigrate says that the file is new or has an older schema.
+var errMigrate = errors.New("the database has to be made or migrated")
+
+// newerError says that the file has a schema that this program does not know.
+type newerError struct{ version int }
+
+func (e *newerError) Error() string {
+	return fmt.Sprintf("it was written by a newer PlexSync (schema %d, this one knows %d). Install that version again; the file was left as it is", e.version, schemaVersion)
+}
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// schemaVersion is the number of the newest migration.
+const schemaVersion = 1
+
+// open connects to a file that exists and has the current schema.
+func (s *Store) open(ctx context.Context) error {
+	if s.db != nil {
+		s.db.Close()
+		s.db = nil
+	}
+	info, err := os.Stat(s.path)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return errMigrate
+	}
+	if err != nil {
+		return err
+	}
+	db := s.connect()
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		db.Close()
+		return err
+	}
+	switch {
+	case version > schemaVersion:
+		db.Close()
+		return &newerError{version}
+	case version < schemaVersion:
+		db.Close()
+		return errMigrate
+	}
+	s.db = db
+	return nil
+}
+
+// create makes the file if need be and runs the migrations that it lacks, each
+// in its own transaction. The caller holds the open lock.
+func (s *Store) create(ctx context.Context, now time.Time) error {
+	// SQLite would make the file with the umask's mode; its WAL and shared memory
+	// files take the mode of the database.
+	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	f.Close()
+	db := s.connect()
+	defer db.Close()
+	// The journal mode is a property of the file. It is set here, under the lock,
+	// because switching it fails when others are at work.
+	var mode string
+	if err := db.QueryRowContext(ctx, `PRAGMA journal_mode=WAL`).Scan(&mode); err != nil {
+		return err
+	}
+	if mode != "wal" {
+		return fmt.Errorf("this disk cannot hold a shared database (journal mode %q). The folder must be on a local disk, not on a network share", mode)
+	}
+	var version int
+	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+		return err
+	}
+	for v := version + 1; v <= schemaVersion; v++ {
+		text, err := migrations.ReadFile(fmt.Sprintf("migrations/%04d.sql", v))
+		if err != nil {
+			return err
+		}
+		err = inTx(ctx, db, func(tx *sql.Tx) error {
+			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+				return fmt.Errorf("migration %d: %w", v, err)
+			}
+			if v == 1 && s.SetAside != "" {
+				// Everything in the old file can be learnt again from Stash.
+				if err := enqueue(ctx, tx, now, job.Library(), job.PriorityBulk); err != nil {
+					return err
+				}
+			}
+			_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version=%d`, v))
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// connect prepares a pool of one connection; nothing is opened yet.
+func (s *Store) connect() *sql.DB {
+	path := filepath.ToSlash(s.path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // file:///C:/…
+	}
+	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() +
+		fmt.Sprintf("?mode=rw&_txlock=immediate&_busy_timeout=%d&_synchronous=FULL", busyTimeout.Milliseconds())
+	db := sql.OpenDB(connector{dsn})
+	db.SetMaxOpenConns(1)
+	return db
+}
+
+// connector opens connections without registering a driver by name.
+type connector struct{ dsn string }
+
+func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+func (c connector) Driver() driver.Driver                        { return &sqlite3.SQLiteDriver{} }
+
+// setAside renames a damaged database and its side files.
+func (s *Store) setAside(now time.Time) error {
+	name := fmt.Sprintf("%s.damaged-%s", s.path, now.UTC().Format("20060102-150405"))
+	for i := 2; exists(name); i++ {
+		name = fmt.Sprintf("%s.damaged-%s-%d", s.path, now.UTC().Format("20060102-150405"), i)
+	}
+	if err := os.Rename(s.path, name); err != nil {
+		return fmt.Errorf("%s is damaged and cannot be set aside: %w", s.path, err)
+	}
+	for _, side := range []string{"-wal", "-shm"} {
+		if err := os.Rename(s.path+side, name+side); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("%s is damaged and cannot be set aside: %w", s.path+side, err)
+		}
+	}
+	s.SetAside = name
+	return nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+// Damaged reports whether err says that the file is not a whole SQLite database.
+// Close the store and [Open] it again: that sets the file aside, provided the
+// damage shows at opening; otherwise use [Replace].
+func Damaged(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
+}
+
+// Replace sets the database in dir aside although it can be opened, because
+// using it showed that it is damaged, and opens a new one.
+func Replace(ctx context.Context, dir string, now time.Time) (*Store, error) {
+	s := &Store{dir: dir, path: filepath.Join(dir, FileName)}
+	lock, err := WaitLock(ctx, dir, openLock, busyTimeout)
+	if err != nil {
+		return nil, err
+	}
+	if lock == nil {
+		return nil, fmt.Errorf("%s is damaged, and another process keeps it locked", s.path)
+	}
+	defer lock.Release()
+	if err := s.open(ctx); err == nil {
+		// Perhaps another process has replaced it in the meantime.
+		var verdict string
+		err = s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict)
+		if err == nil && verdict == "ok" {
+			return s, nil
+		}
+		s.db.Close()
+		s.db = nil
+	}
+	if err := s.setAside(now); err != nil {
+		return nil, err
+	}
+	if err := s.create(ctx, now); err != nil {
+		return nil, s.explain(err)
+	}
+	if err := s.open(ctx); err != nil {
+		return nil, s.explain(err)
+	}
+	return s, nil
+}
+
+// explain turns an error of SQLite or the file system into one that names the
+// file and what to do.
+func (s *Store) explain(err error) error {
+	if err == nil {
+		return nil
+	}
+	var e sqlite3.Error
+	if !errors.As(err, &e) {
+		if errors.Is(err, fs.ErrPermission) {
+			return folderError(err, s.path)
+		}
+		return fmt.Errorf("database %s: %w", s.path, err)
+	}
+	hint := ""
+	switch e.Code {
+	case sqlite3.ErrFull:
+		hint = ". The disk is full: free some room, nothing that Stash knows is lost"
+	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth:
+		hint = ". Stash's user must be able to write to this file and its folder"
+	case sqlite3.ErrIoErr:
+		hint = ". The disk failed, is full, or is a network share: the folder must be on a local disk"
+	case sqlite3.ErrBusy, sqlite3.ErrLocked:
+		hint = ". Another process has kept it locked; if none runs, restart Stash"
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
+		hint = ". The file is damaged"
+	}
+	return fmt.Errorf("database %s: %w%s", s.path, err, hint)
+}
+
+// folderError explains why path cannot be used.
+func folderError(err error, path string) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w. Stash's user must be able to write to %s", err, filepath.Dir(path))
+	default:
+		return fmt.Errorf("data folder: %w. PlexSync keeps its database at %s", err, path)
+	}
+}
+
+// tx runs fn in a write transaction; see inTx. Errors are explained.
+func (s *Store) tx(ctx context.Context, fn func(*sql.Tx) error) error {
+	return s.explain(inTx(ctx, s.db, fn))
+}
+
+// inTx runs fn in a transaction that holds the write lock from its start, and
+// commits unless fn fails.
+func inTx(ctx context.Context, db *sql.DB, fn func(*sql.Tx) error) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		tx.Rollback()
+		return err
+	}
+	return tx.Commit()
+}
+
+// ms is how a time is stored: milliseconds since the epoch, 0 for the zero time.
+func ms(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// at is the inverse of ms, in UTC.
+func at(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

@@ -1,0 +1,154 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+const pushedColumns = `rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash, poster_etag,
+	poster_at, art_hash, thumb, refs, pushed_at`
+
+func scanPushed(rows *sql.Rows) (job.Pushed, error) {
+	var p job.Pushed
+	var posterAt, pushedAt int64
+	var refs string
+	err := rows.Scan(&p.Key, &p.Scene, &p.Section, &p.Path, &p.WantedHash, &p.Base, &p.Intent, &p.PosterHash, &p.PosterETag,
+		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt)
+	p.PosterAt, p.At, p.Refs = at(posterAt), at(pushedAt), parseRefs(refs)
+	return p, err
+}
+
+func savePushed(ctx context.Context, tx *sql.Tx, p job.Pushed) error {
+	return exec(ctx, tx, `INSERT OR REPLACE INTO pushed (`+pushedColumns+`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		p.Key, p.Scene, p.Section, p.Path, p.WantedHash, string(p.Base), string(p.Intent), p.PosterHash, p.PosterETag,
+		ms(p.PosterAt), p.ArtHash, p.Thumb, formatRefs(p.Refs), ms(p.At))
+}
+
+// formatRefs writes refs so that one can be found with LIKE '% tag:3 %'.
+func formatRefs(refs []job.Subject) string {
+	if len(refs) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	for _, r := range refs {
+		fmt.Fprintf(&b, " %s:%d", r.Kind, r.ID)
+	}
+	b.WriteByte(' ')
+	return b.String()
+}
+
+func parseRefs(s string) []job.Subject {
+	var refs []job.Subject
+	for _, f := range strings.Fields(s) {
+		kind, id, _ := strings.Cut(f, ":")
+		r := job.Subject{Kind: job.Kind(kind)}
+		if _, err := fmt.Sscanf(id, "%d", &r.ID); err == nil && r.Validate() == nil {
+			refs = append(refs, r)
+		}
+	}
+	return refs
+}
+
+// SavePushed stores pushed states as they are given, replacing older ones of the
+// same items.
+func (s *Store) SavePushed(ctx context.Context, all ...job.Pushed) error {
+	if len(all) == 0 {
+		return nil
+	}
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, p := range all {
+			if err := savePushed(ctx, tx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// PushedOfScenes returns the pushed states whose last writer is one of scenes.
+func (s *Store) PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error) {
+	return queryPushed(ctx, s, `scene_id`, scenes)
+}
+
+// PushedOfKeys returns the pushed states of the items with these rating keys.
+func (s *Store) PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error) {
+	return queryPushed(ctx, s, `rating_key`, keys)
+}
+
+// PushedOfPaths returns the pushed states of items that had a part with one of
+// these paths, as Plex sees them.
+func (s *Store) PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error) {
+	return queryPushed(ctx, s, `path`, paths)
+}
+
+// queryPushed looks up column IN values, in pieces that SQLite takes.
+func queryPushed[T any](ctx context.Context, s *Store, column string, values []T) ([]job.Pushed, error) {
+	var all []job.Pushed
+	for len(values) > 0 {
+		n := min(len(values), 500)
+		args := make([]any, n)
+		for i, v := range values[:n] {
+			args[i] = v
+		}
+		values = values[n:]
+		rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE `+column+
+			` IN (?`+strings.Repeat(`,?`, n-1)+`) ORDER BY rating_key`, args...)
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		for rows.Next() {
+			p, err := scanPushed(rows)
+			if err != nil {
+				rows.Close()
+				return nil, s.explain(err)
+			}
+			all = append(all, p)
+		}
+		if err := rows.Close(); err != nil {
+			return nil, s.explain(err)
+		}
+		if err := rows.Err(); err != nil {
+			return nil, s.explain(err)
+		}
+	}
+	return all, nil
+}
+
+// ForgetPushed removes the pushed states of items that no longer exist, or whose
+// state moved to another rating key.
+func (s *Store) ForgetPushed(ctx context.Context, keys ...string) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, k := range keys {
+			if err := exec(ctx, tx, `DELETE FROM pushed WHERE rating_key = ?`, k); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Showing returns the scenes whose item showed sub when it was last written. It
+// reads the whole table, for a subject that Stash has destroyed and so cannot
+// tell us about.
+func (s *Store) Showing(ctx context.Context, sub job.Subject) ([]int64, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE instr(refs, ?) > 0 ORDER BY scene_id`,
+		fmt.Sprintf(" %s:%d ", sub.Kind, sub.ID))
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var ids []int64
+	for rows.Next() {
+		var id int64
+		if err := rows.Scan(&id); err != nil {
+			return nil, s.explain(err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, s.explain(rows.Err())
+}
