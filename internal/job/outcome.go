@@ -16,6 +16,8 @@ const (
 	Wait Verdict = "wait"
 	// Dead: moved to the dead letters.
 	Dead Verdict = "dead"
+	// GivenBack: the attempt was not made; the job is queued as it was.
+	GivenBack Verdict = "given back"
 	// Gone: the subject is no longer in Stash; job, letter and pushed state go.
 	Gone Verdict = "gone"
 )

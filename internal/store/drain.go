@@ -86,17 +86,11 @@ func claim(ctx context.Context, tx *sql.Tx, now time.Time, token, stash string, 
 			ask = AskCheck
 		}
 	}
-	return ask, askedJob, exec(ctx, tx, `UPDATE drain SET asked = ?, asked_job = ?, asked_of = ?, checked_at = ?`,
-		token, keepJob(ask, askedJob), stash, ms(now))
-}
-
-// keepJob leaves the job's id in place while it is being checked, so that the
-// other hooks of the burst go on trusting it.
-func keepJob(ask Ask, id string) string {
-	if ask == AskCheck {
-		return id
+	if ask != AskCheck {
+		askedJob = "" // while it is being checked, the other hooks go on trusting it
 	}
-	return ""
+	return ask, askedJob, exec(ctx, tx, `UPDATE drain SET asked = ?, asked_job = ?, asked_of = ?, checked_at = ?`,
+		token, askedJob, stash, ms(now))
 }
 
 // Asked notes that Stash knows the drain as job id, asked for or checked under

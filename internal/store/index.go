@@ -152,17 +152,7 @@ func (s *Store) NewServer(ctx context.Context, machine string) (bool, error) {
 			return nil
 		}
 		changed = true
-		for _, q := range []string{
-			`DELETE FROM item`,
-			`DELETE FROM section`,
-			`UPDATE OR REPLACE pushed SET rating_key = 'old-' || rating_key, wanted_hash = '', poster_hash = '', art_hash = '', poster_at = 0
-				WHERE rating_key NOT LIKE 'old-%'`,
-		} {
-			if err := exec(ctx, tx, q); err != nil {
-				return err
-			}
-		}
-		return nil
+		return forgetMatches(ctx, tx)
 	})
 	return changed, err
 }

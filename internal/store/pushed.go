@@ -152,3 +152,49 @@ func (s *Store) Showing(ctx context.Context, sub job.Subject) ([]int64, error) {
 	}
 	return ids, s.explain(rows.Err())
 }
+
+// LookAtCovers makes the next look at every scene also look at its cover.
+func (s *Store) LookAtCovers(ctx context.Context) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		return exec(ctx, tx, `UPDATE pushed SET poster_at = 0 WHERE poster_at <> 0`)
+	})
+}
+
+// LookAgain makes the next job of a scene look at its items in Plex and at its
+// cover even if the scene is unchanged.
+func (s *Store) LookAgain(ctx context.Context, scene int64) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		return exec(ctx, tx, `UPDATE pushed SET poster_at = 0, wanted_hash = '' WHERE scene_id = ?`, scene)
+	})
+}
+
+// oldKey begins a rating key that no longer means anything to Plex: the state is
+// still found by its path or its scene.
+const oldKey = "old-"
+
+// ForgetMatches empties the index and unties every pushed state from its rating
+// key, so that everything is looked up anew; what was written stays known. It
+// returns the number of states.
+func (s *Store) ForgetMatches(ctx context.Context) (int, error) {
+	n := 0
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM pushed`).Scan(&n); err != nil {
+			return err
+		}
+		return forgetMatches(ctx, tx)
+	})
+	return n, err
+}
+
+func forgetMatches(ctx context.Context, tx *sql.Tx) error {
+	for _, q := range []string{
+		`DELETE FROM item`,
+		`DELETE FROM section`,
+		`UPDATE OR REPLACE pushed SET rating_key = '` + oldKey + `' || rating_key, wanted_hash = '' WHERE rating_key NOT LIKE '` + oldKey + `%'`,
+	} {
+		if err := exec(ctx, tx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}

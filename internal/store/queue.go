@@ -196,7 +196,7 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 			last_class = ?, last_error = ?, history = ? WHERE id = ?`,
 			count(!o.Missing && o.Verdict == job.Retry), count(o.Missing && o.Verdict == job.Retry),
 			string(o.Class), cut(o.Error, maxErrorText), history, e.Job.ID)
-	case moved:
+	case moved, o.Verdict == job.GivenBack:
 		return exec(ctx, tx, `UPDATE job SET lease = NULL WHERE id = ?`, e.Job.ID)
 	}
 	switch o.Verdict {
