@@ -40,48 +40,47 @@ func (r route) name() string {
 	return r.method + " " + r.pattern
 }
 
-// routes lists what is simulated. It is a function so that the routes can
-// refer to handlers which refer to it.
-func routes() []route {
-	look := func(f func(*call) answer) func(*call, []byte) answer {
-		return func(c *call, _ []byte) answer { return f(c) }
-	}
-	return []route{
-		{"GET", "/identity", probe, true, look((*call).identity)},
-		{"GET", "/", read, true, look((*call).root)},
-		{"GET", "/activities", read, true, look((*call).activities)},
-		{"GET", "/library", read, true, look((*call).library)},
-		{"GET", "/library/sections", read, true, look((*call).listSections)},
-		{"GET", "/library/sections/all", read, true, look((*call).listSections)},
-		{"GET", "/library/sections/{id}/all", read, true, look((*call).listAll)},
-		{"PUT", "/library/sections/{id}/all", write, false, look((*call).editSection)},
-		{"GET", "/library/sections/{id}/collections", read, true, look((*call).listCollections)},
-		// python-plexapi and @ctrl/plex scan with GET, the description says POST.
-		{"GET", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
-		{"POST", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
-		{"GET", "/library/sections/{id}/{tags}", read, true, look((*call).listTags)},
-		{"GET", "/library/collections/{id}/children", read, true, look((*call).children)},
-		{"GET", "/library/collections/{id}/items", read, true, look((*call).children)},
-		{"GET", "/library/metadata/{ids}", read, true, look((*call).details)},
-		{"PUT", "/library/metadata/{ids}", write, false, look((*call).editItems)},
-		{"GET", "/library/metadata/{id}/children", read, true, look((*call).children)},
-		{"PUT", "/library/metadata/{id}/refresh", scan, false, look((*call).refreshItem)},
-		{"GET", "/library/metadata/{id}/file", read, true, look((*call).file)},
-		{"GET", "/library/metadata/{id}/thumb/{at}", read, true, look(slotPoster.serveSelected)},
-		{"GET", "/library/metadata/{id}/art/{at}", read, true, look(slotArt.serveSelected)},
-		{"GET", "/library/metadata/{id}/posters", read, true, look(slotPoster.list)},
-		{"GET", "/library/metadata/{id}/arts", read, true, look(slotArt.list)},
-		{"POST", "/library/metadata/{id}/posters", upload, false, slotPoster.upload},
-		{"POST", "/library/metadata/{id}/arts", upload, false, slotArt.upload},
-		// There is no way to take one upload away again.
-		{"DELETE", "/library/metadata/{id}/posters", write, false, look(notFound)},
-		{"DELETE", "/library/metadata/{id}/arts", write, false, look(notFound)},
-		{"PUT", "/library/metadata/{id}/poster", write, false, look(slotPoster.choose)},
-		{"PUT", "/library/metadata/{id}/art", write, false, look(slotArt.choose)},
-		// The description says PUT; @ctrl/plex and older clients use GET.
-		{"PUT", "/:/rate", write, true, look((*call).rate)},
-		{"GET", "/:/rate", write, true, look((*call).rate)},
-	}
+// look makes a route of a handler that needs no picture.
+func look(f func(*call) answer) func(*call, []byte) answer {
+	return func(c *call, _ []byte) answer { return f(c) }
+}
+
+// routes lists what is simulated; of those that fit, the first counts.
+var routes = []route{
+	{"GET", "/identity", probe, true, look((*call).identity)},
+	{"GET", "/", read, true, look((*call).root)},
+	{"GET", "/activities", read, true, look((*call).activities)},
+	{"GET", "/library", read, true, look((*call).library)},
+	{"GET", "/library/sections", read, true, look((*call).listSections)},
+	{"GET", "/library/sections/all", read, true, look((*call).listSections)},
+	{"GET", "/library/sections/{id}/all", read, true, look((*call).listAll)},
+	{"PUT", "/library/sections/{id}/all", write, false, look((*call).editSection)},
+	{"GET", "/library/sections/{id}/collections", read, true, look((*call).listCollections)},
+	// python-plexapi and @ctrl/plex scan with GET, the description says POST.
+	{"GET", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
+	{"POST", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
+	{"GET", "/library/sections/{id}/{tags}", read, true, look((*call).listTags)},
+	{"GET", "/library/collections/{id}/children", read, true, look((*call).children)},
+	{"GET", "/library/collections/{id}/items", read, true, look((*call).children)},
+	{"GET", "/library/metadata/{ids}", read, true, look((*call).details)},
+	{"PUT", "/library/metadata/{ids}", write, false, look((*call).editItems)},
+	{"GET", "/library/metadata/{id}/children", read, true, look((*call).children)},
+	{"PUT", "/library/metadata/{id}/refresh", scan, false, look((*call).refreshItem)},
+	{"GET", "/library/metadata/{id}/file", read, true, look((*call).file)},
+	{"GET", "/library/metadata/{id}/thumb/{at}", read, true, look(slotPoster.serveSelected)},
+	{"GET", "/library/metadata/{id}/art/{at}", read, true, look(slotArt.serveSelected)},
+	{"GET", "/library/metadata/{id}/posters", read, true, look(slotPoster.list)},
+	{"GET", "/library/metadata/{id}/arts", read, true, look(slotArt.list)},
+	{"POST", "/library/metadata/{id}/posters", upload, false, slotPoster.upload},
+	{"POST", "/library/metadata/{id}/arts", upload, false, slotArt.upload},
+	// There is no way to take one upload away again.
+	{"DELETE", "/library/metadata/{id}/posters", write, false, look(notFound)},
+	{"DELETE", "/library/metadata/{id}/arts", write, false, look(notFound)},
+	{"PUT", "/library/metadata/{id}/poster", write, false, look(slotPoster.choose)},
+	{"PUT", "/library/metadata/{id}/art", write, false, look(slotArt.choose)},
+	// The description says PUT; @ctrl/plex and older clients use GET.
+	{"PUT", "/:/rate", write, true, look((*call).rate)},
+	{"GET", "/:/rate", write, true, look((*call).rate)},
 }
 
 // match finds the route of a request. A path that is known only under other
@@ -89,7 +88,7 @@ func routes() []route {
 func match(method, urlPath string) (route, []string) {
 	segments := strings.Split(strings.Trim(urlPath, "/"), "/")
 next:
-	for _, r := range allRoutes {
+	for _, r := range routes {
 		if r.method != method {
 			continue
 		}
@@ -110,8 +109,6 @@ next:
 	}
 	return route{}, nil
 }
-
-var allRoutes = routes()
 
 func notFound(*call) answer { return page(http.StatusNotFound) }
 
