@@ -238,6 +238,7 @@ func TestScansFindWhatIsOnDisk(t *testing.T) {
 	c.do("POST", "/library/sections/1/refresh?path="+q(`D:\v\`), nil)
 	equal(t, "found", c.titles("/library/sections/1/all"), "a c")
 	c.do("GET", "/library/sections/1/refresh", nil)
+	c.do("PUT", "/library/metadata/"+s.Snapshot()[0].Key+"/refresh", nil) // no scan
 	equal(t, "found", c.titles("/library/sections/1/all"), "a b c")
 	equal(t, "scans", s.Scans(), map[string]int{"/media/new": 2, `D:\v\`: 1, "": 1})
 	equal(t, "status", func() int { n, _ := c.do("GET", "/library/sections/9/refresh?path=x", nil); return n }(), 404)

@@ -153,8 +153,8 @@ func (s *Server) Devices() []Device {
 	return slices.Clone(s.devices)
 }
 
-// Scans counts the requests for a scan by their path; "" is a scan of the
-// whole section.
+// Scans counts the requests for a scan by their path, since the last reset; ""
+// is a scan of the whole section.
 func (s *Server) Scans() map[string]int {
 	s.logMu.Lock()
 	defer s.logMu.Unlock()
@@ -207,8 +207,10 @@ func (s *Server) arrive(c *call) {
 		n.ProbeIdentity++
 	case scan:
 		n.Scans++
-		path, _ := first(c.query, "path")
-		s.scans[path]++
+		if c.route.pattern == scanPattern {
+			path, _ := first(c.query, "path")
+			s.scans[path]++
+		}
 	default:
 		n.Reads++
 	}

@@ -40,6 +40,8 @@ func (r route) name() string {
 	return r.method + " " + r.pattern
 }
 
+const scanPattern = "/library/sections/{id}/refresh"
+
 // look makes a route of a handler that needs no picture.
 func look(f func(*call) answer) func(*call, []byte) answer {
 	return func(c *call, _ []byte) answer { return f(c) }
@@ -57,8 +59,8 @@ var routes = []route{
 	{"PUT", "/library/sections/{id}/all", write, false, look((*call).editSection)},
 	{"GET", "/library/sections/{id}/collections", read, true, look((*call).listCollections)},
 	// python-plexapi and @ctrl/plex scan with GET, the description says POST.
-	{"GET", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
-	{"POST", "/library/sections/{id}/refresh", scan, false, look((*call).scanSection)},
+	{"GET", scanPattern, scan, false, look((*call).scanSection)},
+	{"POST", scanPattern, scan, false, look((*call).scanSection)},
 	{"GET", "/library/sections/{id}/{tags}", read, true, look((*call).listTags)},
 	{"GET", "/library/collections/{id}/children", read, true, look((*call).children)},
 	{"GET", "/library/collections/{id}/items", read, true, look((*call).children)},
