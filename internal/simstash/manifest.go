@@ -141,8 +141,8 @@ func operations(n *node, typ string, out *[]*operation) error {
 }
 
 // node is a value of the YAML subset that manifests use: block mappings and
-// sequences, flow sequences of scalars, plain and quoted scalars, block scalars
-// (| and >), comments. Anchors, tags, flow mappings and several documents are
+// sequences, flow collections of scalars, plain and quoted scalars, block scalars
+// (| and >), comments. Anchors, tags, nested flows and several documents are
 // refused rather than misread.
 type node struct {
 	line   int
@@ -385,17 +385,18 @@ func (r *yamlReader) value(l *yamlLine, text string, parent int) (*node, error) 
 	switch text[0] {
 	case '|', '>':
 		return r.blockScalar(l, text, parent)
-	case '[':
-		for !strings.HasSuffix(text, "]") { // a flow sequence over several lines
+	case '[', '{':
+		closing := string(text[0] + 2)          // of [ and of { alike
+		for !strings.HasSuffix(text, closing) { // over several lines
 			next := r.peek()
 			if next == nil {
-				return nil, fmt.Errorf("yaml: line %d: did not find expected ',' or ']'", l.number)
+				return nil, fmt.Errorf("yaml: line %d: did not find expected ',' or '%s'", l.number, closing)
 			}
 			text += " " + next.text
 			r.pos++
 		}
-		return flowSequence(l, text)
-	case '&', '*', '!', '{', '%', '@', '`':
+		return flow(l, text)
+	case '&', '*', '!', '%', '@', '`':
 		return nil, fmt.Errorf("simstash: yaml: line %d: %q is outside of the subset that is read here", l.number, text)
 	}
 	if text[0] != '"' && text[0] != '\'' { // a plain scalar may go on, deeper
@@ -444,38 +445,58 @@ func (r *yamlReader) blockScalar(l *yamlLine, head string, parent int) (*node, e
 	return &node{line: l.number, kind: 's', scalar: text}, nil
 }
 
-func flowSequence(l *yamlLine, text string) (*node, error) {
+// flow reads [a, b] or {k: v, l: w}, with scalars only.
+func flow(l *yamlLine, text string) (*node, error) {
 	out := &node{line: l.number, kind: 'l'}
-	rest := strings.TrimSpace(text[1 : len(text)-1])
-	for rest != "" {
-		end := len(rest)
-		var quote byte
-	scan:
-		for i := 0; i < len(rest); i++ {
-			switch c := rest[i]; {
-			case quote == '"' && c == '\\':
-				i++
-			case quote != 0:
-				if c == quote {
-					quote = 0
-				}
-			case c == '"' || c == '\'':
-				quote = c
-			case c == '[' || c == '{':
-				return nil, fmt.Errorf("simstash: yaml: line %d: nested flow values are outside of the subset that is read here", l.number)
-			case c == ',':
-				end = i
-				break scan
+	if text[0] == '{' {
+		out.kind = 'm'
+	}
+	for rest := strings.TrimSpace(text[1 : len(text)-1]); rest != ""; {
+		var item string
+		item, rest = cutOutsideQuotes(rest, ',')
+		if out.kind == 'm' {
+			var key string
+			key, item = cutOutsideQuotes(item, ':')
+			k, err := yamlScalar(l, key)
+			if err != nil {
+				return nil, err
 			}
+			if slices.Contains(out.keys, k.scalar) {
+				return nil, fmt.Errorf("yaml: line %d: key %q already set in map", l.number, k.scalar)
+			}
+			out.keys = append(out.keys, k.scalar)
 		}
-		v, err := yamlScalar(l, strings.TrimSpace(rest[:end]))
+		if item != "" && strings.IndexByte("[{&*!|>%@`", item[0]) >= 0 {
+			return nil, fmt.Errorf("simstash: yaml: line %d: %q is outside of the subset that is read here", l.number, item)
+		}
+		v, err := yamlScalar(l, item)
 		if err != nil {
 			return nil, err
 		}
 		out.vals = append(out.vals, v)
-		rest = strings.TrimSpace(rest[min(end+1, len(rest)):])
 	}
 	return out, nil
+}
+
+// cutOutsideQuotes cuts s around the first sep that is not quoted, and trims
+// both parts.
+func cutOutsideQuotes(s string, sep byte) (before, after string) {
+	var quote byte
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case quote == '"' && c == '\\':
+			i++
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'':
+			quote = c
+		case c == sep:
+			return strings.TrimSpace(s[:i]), strings.TrimSpace(s[i+1:])
+		}
+	}
+	return s, ""
 }
 
 func yamlScalar(l *yamlLine, text string) (*node, error) {

@@ -283,9 +283,14 @@ func (s *Server) launch(p *plugin, o *operation, run *PluginRun, doc []byte, pro
 	go func() {
 		select {
 		case <-ended:
+			return
 		case <-leave:
 			outR.Close()
 			errR.Close()
+		case <-s.life.Done():
+		}
+		select {
+		case <-ended:
 		case <-s.life.Done():
 			kill()
 			outR.Close() // a grandchild may hold them
