@@ -1,0 +1,417 @@
+// Package merge computes what an item in Plex should look like, and the edit that
+// brings it there without destroying what people set: a three-way merge of what
+// we last wrote (base), what Stash has (wanted) and what Plex shows now. It is
+// pure. Limits and normalisation are applied here and nowhere else.
+package merge
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/text/cases"
+	"golang.org/x/text/unicode/norm"
+)
+
+// Field is a field of an item by the name that Plex's edits and locks use.
+type Field string
+
+// The fields. The first nine hold one value, the next five are lists; the last
+// two are pictures, which have a lock but are not part of an edit's values.
+const (
+	Title         Field = "title"
+	TitleSort     Field = "titleSort"
+	OriginalTitle Field = "originalTitle"
+	Date          Field = "originallyAvailableAt"
+	Summary       Field = "summary"
+	Tagline       Field = "tagline"
+	Studio        Field = "studio"
+	ContentRating Field = "contentRating"
+	UserRating    Field = "userRating"
+
+	Genre      Field = "genre"
+	Actor      Field = "actor"
+	Director   Field = "director"
+	Collection Field = "collection"
+	Label      Field = "label"
+
+	Thumb Field = "thumb"
+	Art   Field = "art"
+)
+
+// ScalarFields and ListFields are the fields of an edit, in the order in which
+// they are written and told.
+func ScalarFields() []Field {
+	return []Field{Title, TitleSort, OriginalTitle, Date, Summary, Tagline, Studio, ContentRating, UserRating}
+}
+
+// ListFields: see ScalarFields.
+func ListFields() []Field { return []Field{Director, Actor, Genre, Collection, Label} }
+
+// An edit travels in a URL that must stay below 8,000 bytes, so what one value may
+// take of it, percent-encoded, is limited.
+const (
+	// SummaryLimit is the most that a summary may take, in bytes percent-encoded:
+	// about 5,500 letters of English or 770 of Japanese.
+	SummaryLimit = 7000
+	// LineLimit is the same for a title, a name and every other line.
+	LineLimit = 2000
+)
+
+// Scene is what Stash knows of a scene, as far as an item can show it. Text is as
+// Stash gives it.
+type Scene struct {
+	ID                                   int64
+	Title, Code, Details, Director, Date string
+	// Rating100 is 0 to 100; nil if the scene is not rated.
+	Rating100    *int
+	Studio       *StudioOf
+	Performers   []Person
+	Tags, Groups []Named
+}
+
+// StudioOf is a scene's studio, with the one above it.
+type StudioOf struct {
+	ID     int64
+	Name   string
+	Parent *StudioOf
+}
+
+// Person is a performer. ImageURL is where a server can fetch the photo; "" for
+// none.
+type Person struct {
+	ID             int64
+	Name, ImageURL string
+}
+
+// Named is a tag or a group.
+type Named struct {
+	ID   int64
+	Name string
+}
+
+// Empty reports whether the scene has no metadata: such a scene changes nothing
+// in Plex. Cover, URLs and the organized mark do not count.
+func (s Scene) Empty() bool {
+	return s.Title == "" && s.Code == "" && s.Details == "" && s.Director == "" && s.Date == "" && s.Rating100 == nil &&
+		s.Studio == nil && len(s.Performers) == 0 && len(s.Tags) == 0 && len(s.Groups) == 0
+}
+
+// Options say what is synced and how.
+type Options struct {
+	Title, Summary, Date, Studio, Director, Performers, Tags bool
+	Rating, OriginalTitle, Tagline, SortTitle                bool
+	// Photos: performers get their photos.
+	Photos bool
+	// What makes collections.
+	CollectStudio, CollectParents, CollectGroups bool
+	// ContentRating for every item; "" = the field is not synced.
+	ContentRating string
+	// Labels for every item; none = the field is not synced.
+	Labels []string
+	// KeepPlexEdits: what a person changed after we wrote it stays.
+	KeepPlexEdits bool
+	// MirrorLists: genres, actors, directors and collections become exactly
+	// Stash's. It beats KeepPlexEdits there.
+	MirrorLists bool
+	// LeaveUnlocked: what we write is not locked, and our locks are taken off.
+	LeaveUnlocked bool
+}
+
+// DefaultOptions is the default set of fields.
+func DefaultOptions() Options {
+	return Options{Title: true, Summary: true, Date: true, Studio: true, Director: true, Performers: true, Tags: true, CollectStudio: true}
+}
+
+// Tag is an element of a list. Role and Thumb (a URL) only mean something for
+// actors.
+type Tag struct {
+	Name  string
+	Role  string `json:",omitempty"`
+	Thumb string `json:",omitempty"`
+}
+
+// Wanted is the wanted state. A field that is switched on is a key of its map,
+// also if Stash has no value for it; one that is switched off is not.
+type Wanted struct {
+	Scalars map[Field]string
+	Lists   map[Field][]Tag
+	// Cut are words for the log about what could not be taken as it is.
+	Cut []string
+
+	options string // those of the options that change what is written
+}
+
+// Want computes the wanted state of a scene. That of an empty scene has no field.
+func Want(s Scene, o Options) Wanted {
+	w := Wanted{Scalars: map[Field]string{}, Lists: map[Field][]Tag{}}
+	if s.Empty() {
+		return w
+	}
+	w.options = fmt.Sprint(o.KeepPlexEdits, o.MirrorLists, o.LeaveUnlocked)
+	line := func(on bool, f Field, text string) {
+		if on {
+			w.Scalars[f] = w.cut(string(f), oneLine(text), LineLimit)
+		}
+	}
+	line(o.Title, Title, s.Title)
+	line(o.OriginalTitle, OriginalTitle, s.Title)
+	line(o.Tagline, Tagline, s.Code)
+	line(o.ContentRating != "", ContentRating, o.ContentRating)
+	if o.Studio {
+		line(true, Studio, studioName(s.Studio))
+	}
+	if o.Summary {
+		w.Scalars[Summary] = w.cut(string(Summary), text(s.Details), SummaryLimit)
+	}
+	date := w.date(s.Date)
+	if o.Date {
+		w.Scalars[Date] = date
+	}
+	if o.Rating {
+		w.Scalars[UserRating] = w.rating(s.Rating100)
+	}
+	if o.SortTitle {
+		sort := ""
+		if title := oneLine(s.Title); title != "" {
+			sort = strings.Join(slices.DeleteFunc([]string{oneLine(studioName(s.Studio)), date, title},
+				func(s string) bool { return s == "" }), " ")
+		}
+		line(true, TitleSort, sort)
+	}
+	if o.Director {
+		w.list(Director, Tag{Name: s.Director})
+	}
+	if o.Tags {
+		w.list(Genre, named(s.Tags)...)
+	}
+	if o.Performers {
+		actors := make([]Tag, len(s.Performers))
+		for i, p := range s.Performers {
+			actors[i].Name = p.Name
+			if o.Photos {
+				actors[i].Thumb = p.ImageURL
+			}
+		}
+		w.list(Actor, actors...)
+	}
+	if o.CollectStudio || o.CollectParents || o.CollectGroups {
+		var all []Tag
+		if o.CollectStudio {
+			all = append(all, Tag{Name: studioName(s.Studio)})
+		}
+		if o.CollectParents && s.Studio != nil {
+			for p, depth := s.Studio.Parent, 0; p != nil && depth < maxParents; p, depth = p.Parent, depth+1 {
+				all = append(all, Tag{Name: p.Name})
+			}
+		}
+		if o.CollectGroups {
+			all = append(all, named(s.Groups)...)
+		}
+		w.list(Collection, all...)
+	}
+	if len(o.Labels) > 0 {
+		labels := make([]Tag, len(o.Labels))
+		for i, l := range o.Labels {
+			labels[i].Name = l
+		}
+		w.list(Label, labels...)
+	}
+	return w
+}
+
+// maxParents bounds the chain of studios: hostile data may have a circle in it.
+const maxParents = 10
+
+func studioName(s *StudioOf) string {
+	if s == nil {
+		return ""
+	}
+	return s.Name
+}
+
+func named(all []Named) []Tag {
+	tags := make([]Tag, len(all))
+	for i, n := range all {
+		tags[i].Name = n.Name
+	}
+	return tags
+}
+
+// list switches a list on with the given elements, cleaned, without empty and
+// repeated names. The first spelling of a name wins.
+func (w *Wanted) list(f Field, tags ...Tag) {
+	seen := map[string]bool{}
+	all := []Tag{}
+	for _, t := range tags {
+		t.Name = w.cut("a name in "+string(f), oneLine(t.Name), LineLimit)
+		key := fold(t.Name)
+		if key == "" || seen[key] {
+			continue
+		}
+		seen[key] = true
+		all = append(all, t)
+	}
+	w.Lists[f] = all
+}
+
+// date completes a partial date; Plex takes whole ones only.
+func (w *Wanted) date(s string) string {
+	s = oneLine(s)
+	if s == "" {
+		return ""
+	}
+	for _, layout := range []string{"2006-01-02", "2006-01", "2006"} {
+		if t, err := time.Parse(layout, s); err == nil && t.Year() > 0 {
+			return t.Format("2006-01-02")
+		}
+	}
+	w.Cut = append(w.Cut, fmt.Sprintf("date: left out, %q is not a date", short(s)))
+	return ""
+}
+
+// rating is Plex's form of a rating: 0 to 10.
+func (w *Wanted) rating(r *int) string {
+	if r == nil {
+		return ""
+	}
+	if *r < 0 || *r > 100 {
+		w.Cut = append(w.Cut, fmt.Sprintf("rating: left out, %d is not between 0 and 100", *r))
+		return ""
+	}
+	return strconv.FormatFloat(float64(*r)/10, 'f', -1, 64)
+}
+
+// Hash identifies the wanted state and the options that change what is made of
+// it. It does not depend on the order of lists, which Stash does not keep.
+func (w Wanted) Hash() string {
+	sorted := make(map[Field][]Tag, len(w.Lists))
+	for f, l := range w.Lists {
+		l = slices.Clone(l)
+		slices.SortFunc(l, func(a, b Tag) int {
+			return cmp.Or(strings.Compare(fold(a.Name), fold(b.Name)), strings.Compare(a.Name, b.Name))
+		})
+		sorted[f] = l
+	}
+	// Maps are marshalled in the order of their keys, and strings are valid UTF-8:
+	// this cannot fail and is always the same.
+	data, err := json.Marshal([]any{w.Scalars, sorted, w.options})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:16])
+}
+
+// cut shortens s until it takes at most limit bytes percent-encoded, and notes it.
+func (w *Wanted) cut(what, s string, limit int) string {
+	c := cutEncoded(s, limit)
+	if c != s {
+		w.Cut = append(w.Cut, fmt.Sprintf("%s: cut from %d to %d characters, because an edit of Plex takes at most 8,000 bytes",
+			what, utf8.RuneCountInString(s), utf8.RuneCountInString(c)))
+	}
+	return c
+}
+
+// EncodedLen is how many bytes s takes in a URL.
+func EncodedLen(s string) int {
+	n := 0
+	for i := 0; i < len(s); i++ {
+		n += encodedLen(s[i])
+	}
+	return n
+}
+
+func encodedLen(c byte) int {
+	if 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.' || c == '~' {
+		return 1
+	}
+	return 3
+}
+
+const ellipsis = "…"
+
+// cutEncoded cuts s where no character is torn apart, if possible where a word
+// ends, and marks the cut.
+func cutEncoded(s string, limit int) string {
+	if EncodedLen(s) <= limit {
+		return s
+	}
+	limit -= EncodedLen(ellipsis)
+	n, end, word := 0, 0, 0
+	joined := true
+	for i, r := range s {
+		if !joined && !continues(r) {
+			end = i
+			if unicode.IsSpace(r) {
+				word = i
+			}
+		}
+		joined = r == zwj
+		for _, c := range []byte(string(r)) {
+			n += encodedLen(c)
+		}
+		if n > limit {
+			break
+		}
+	}
+	if word > end-end/10 {
+		end = word
+	}
+	return strings.TrimRightFunc(s[:end], unicode.IsSpace) + ellipsis
+}
+
+const zwj = '\u200d' // joins two emoji into one
+
+// continues reports whether r belongs to the character before it.
+func continues(r rune) bool {
+	return r == zwj || unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) ||
+		0x1F3FB <= r && r <= 0x1F3FF || // skin tones
+		0xE0020 <= r && r <= 0xE007F || // flags of regions
+		0x1160 <= r && r <= 0x11FF // vowels and finals of Hangul
+}
+
+// text is s as Plex should show it: valid UTF-8, NFC, without control characters,
+// lines ended by \n. Everything else is the user's: curly quotes, dashes, emoji,
+// marks of direction.
+func text(s string) string {
+	s = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n"), "\r", "\n")
+	s = strings.Map(func(r rune) rune {
+		if unicode.Is(unicode.Cc, r) && r != '\n' && r != '\t' {
+			return -1
+		}
+		return r
+	}, s)
+	return norm.NFC.String(strings.TrimSpace(s))
+}
+
+// oneLine is text without line breaks and tabs.
+func oneLine(s string) string {
+	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
+}
+
+// fold is the form in which names are compared.
+func fold(s string) string {
+	for i := 0; i < len(s); i++ {
+		if s[i] >= utf8.RuneSelf {
+			return norm.NFC.String(cases.Fold().String(norm.NFC.String(strings.TrimSpace(s))))
+		}
+	}
+	return strings.ToLower(strings.TrimSpace(s))
+}
+
+// short is s for a message.
+func short(s string) string {
+	if len(s) > 40 {
+		return strings.ToValidUTF8(s[:40], "") + ellipsis
+	}
+	return s
+}

@@ -1,0 +1,425 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+const (
+	// batchSize is how many jobs are leased at once: as many scenes as one request
+	// to Stash and one read of items take.
+	batchSize = 100
+	// A drain waits until no event has come for settleQuiet, so that a person who
+	// edits five fields one by one causes one write, but not longer than settleMax.
+	settleQuiet = time.Second
+	settleMax   = 10 * time.Second
+	// The DLQ's status is logged every statusJobs jobs, at most every statusPause.
+	statusJobs  = 10
+	statusPause = 10 * time.Second
+	// Outcomes are stored together: many to a transaction, none kept back longer
+	// than flushPause.
+	flushSize  = 50
+	flushPause = 250 * time.Millisecond
+	// chattyScenes is how many written scenes are logged at info level in one run.
+	chattyScenes = 100
+)
+
+// Drain works due jobs until none is due, and returns the run's summary. It
+// returns ErrRunning, having changed nothing, if another process is draining.
+// Jobs that fail are no error of the drain; an error means that the queue itself
+// could not be used. When ctx ends, what is under way is given back and ctx's
+// error returned. A drain that is killed loses nothing: the next one finds its
+// leases and intents.
+func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
+	if w.lock != nil {
+		release, err := w.lock(ctx)
+		if err != nil {
+			return job.Run{}, err
+		}
+		if release == nil {
+			return job.Run{}, ErrRunning
+		}
+		defer release()
+	}
+	d := &drain{
+		Worker:   w,
+		run:      job.Run{Token: token(), Started: w.now()},
+		relooked: map[int64]bool{},
+	}
+	begun, err := w.queue.BeginDrain(ctx, d.run.Started, d.run.Token, w.opt.Retention)
+	if err != nil {
+		return d.run, err
+	}
+	if begun.Orphans > 0 {
+		w.log.Info(fmt.Sprintf("%d jobs were cut short by the end of an earlier run and start again", begun.Orphans))
+	}
+	if begun.Purged > 0 {
+		w.log.Info(fmt.Sprintf("Deleted %d dead letters older than %d days", begun.Purged, int(w.opt.Retention.Hours()/24)))
+	}
+	w.LogDLQ(ctx)
+	err = d.work(ctx)
+	if err != nil {
+		// Nobody may be left to say so in the database; try anyway, briefly.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		d.run.Note = err.Error()
+		d.queue.GiveBack(ctx, d.run.Token)
+		d.queue.EndDrain(ctx, w.now(), d.run, false)
+		return d.run, err
+	}
+	w.LogDLQ(ctx)
+	d.summary()
+	return d.run, nil
+}
+
+// drain is one run of Worker.Drain.
+type drain struct {
+	*Worker
+	run job.Run
+
+	mu       sync.Mutex // guards what the stages share: all fields down to idle
+	inFlight int
+	total    int // jobs seen so far, for the progress
+	breaker  job.Breaker
+	stopped  string // why no more jobs are leased; "" = go on
+	chatty   int    // scenes told at info level
+	sinceLog int    // jobs since the DLQ's status was logged, at lastLog
+	lastLog  time.Time
+	relooked map[int64]bool // scenes whose item had vanished once already
+	stale    bool           // an item had vanished: the index must be read in full
+	// dropsSeveral: this Plex honours several removals in one request.
+	dropsSeveral bool
+	fatal        error
+	idle         *sync.Cond
+
+	index indexState // used by the producer only
+}
+
+// work runs the stages: a producer that leases and prepares, one that fetches
+// covers, the writers, and one that stores outcomes.
+func (d *drain) work(ctx context.Context) error {
+	d.idle = sync.NewCond(&d.mu)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var err error
+	if d.breaker, err = d.queue.Breaker(ctx, job.Plex); err != nil {
+		return err
+	}
+	if err := d.learn(ctx); err != nil {
+		return err
+	}
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	counts, err := d.queue.Counts(ctx, d.now())
+	if err != nil {
+		return err
+	}
+	d.total = counts.Due
+
+	prepared := make(chan *attempt, batchSize)
+	ready := make(chan *attempt, 2) // with their covers: few, pictures are large
+	ended := make(chan job.Ended, flushSize)
+	var stages, writers sync.WaitGroup
+	stages.Go(func() {
+		defer close(ready)
+		for a := range prepared {
+			d.protect(a, func() { d.fetchCover(ctx, a) })
+			ready <- a
+		}
+	})
+	for range d.opt.Writers {
+		writers.Go(func() {
+			for a := range ready {
+				d.protect(a, func() { d.write(ctx, a) })
+				ended <- d.conclude(ctx, a)
+			}
+		})
+	}
+	stages.Go(func() {
+		writers.Wait()
+		close(ended)
+	})
+	stages.Go(func() { d.store(ctx, cancel, ended) })
+
+	err = d.produce(ctx, prepared)
+	close(prepared)
+	stages.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fatal != nil {
+		return d.fatal
+	}
+	return err
+}
+
+// produce leases batches and hands their attempts on until nothing is due or the
+// drain has to stop.
+func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		limit, err := d.permit(ctx)
+		if err != nil {
+			return err
+		}
+		if limit == 0 {
+			d.waitIdle()
+			if err := d.queue.GiveBack(ctx, d.run.Token); err != nil {
+				return err
+			}
+			d.run.Note = d.stopReason()
+			_, err := d.endDrain(ctx, false)
+			return err
+		}
+		jobs, err := d.queue.Lease(ctx, d.now(), limit, d.run.Token)
+		if err != nil {
+			return err
+		}
+		if len(jobs) == 0 {
+			d.waitIdle()
+			if d.stopReason() != "" {
+				continue
+			}
+			done, err := d.endDrain(ctx, true)
+			if done || err != nil {
+				return err
+			}
+			continue
+		}
+		d.grow(len(jobs))
+		for _, a := range d.prepare(ctx, jobs) {
+			select {
+			case out <- a:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if limit == 1 {
+			d.waitIdle() // half-open: its end decides
+		}
+	}
+}
+
+func (d *drain) endDrain(ctx context.Context, unlessDue bool) (bool, error) {
+	d.run.Ended = d.now()
+	d.run.Writes = d.plex.Writes()
+	return d.queue.EndDrain(ctx, d.run.Ended, d.run, unlessDue)
+}
+
+// permit says how many jobs may be leased now: a batch, one (half-open), or none,
+// with the reason in stopped. It probes when the breaker is open and a probe is
+// due.
+func (d *drain) permit(ctx context.Context) (int, error) {
+	d.mu.Lock()
+	stopped, b := d.stopped, d.breaker
+	d.mu.Unlock()
+	switch {
+	case stopped != "":
+		return 0, nil
+	case b.State == job.BreakerHalfOpen:
+		return 1, nil
+	case b.Closed():
+		return batchSize, nil
+	}
+	now := d.now()
+	if !b.ProbeDue(now) && !d.opt.ProbeNow {
+		d.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, the jobs wait until then",
+			clock(b.OpenedAt), b.Message, clock(b.NextProbe)))
+		return 0, nil
+	}
+	d.opt.ProbeNow = false
+	if err := d.updateBreaker(ctx, func(b job.Breaker) job.Breaker { return b.Probing(now) }); err != nil {
+		return 0, err
+	}
+	_, _, perr := d.plex.Identity(ctx)
+	if job.Interrupted(ctx, perr) {
+		return 0, perr
+	}
+	if err := d.updateBreaker(ctx, func(b job.Breaker) job.Breaker {
+		if perr != nil {
+			return b.ProbeFailed(job.ClassOf(perr), perr.Error())
+		}
+		return b.ProbeSucceeded()
+	}); err != nil {
+		return 0, err
+	}
+	if perr != nil {
+		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %v. The next try is at %s", perr, clock(b.Probing(now).NextProbe)))
+		return 0, nil
+	}
+	d.log.Info("Plex answers again; trying one scene")
+	return 1, nil
+}
+
+// updateBreaker changes the stored breaker and our copy of it.
+func (d *drain) updateBreaker(ctx context.Context, change func(job.Breaker) job.Breaker) error {
+	b, err := d.queue.UpdateBreaker(ctx, d.now(), job.Plex, change)
+	if err == nil {
+		d.mu.Lock()
+		d.breaker = b
+		d.mu.Unlock()
+	}
+	return err
+}
+
+// stop makes the drain end early: what is under way is finished, nothing more is
+// leased. The first reason stays.
+func (d *drain) stop(level slog.Level, reason string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.stopped == "" {
+		d.stopped = reason
+		d.log.Log(context.Background(), level, reason)
+	}
+}
+
+func (d *drain) stopReason() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stopped
+}
+
+// grow notes n more attempts under way.
+func (d *drain) grow(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.inFlight += n
+	d.total = max(d.total, d.run.Processed()+d.inFlight)
+}
+
+// waitIdle waits until the outcome of every attempt is stored.
+func (d *drain) waitIdle() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for d.inFlight > 0 && d.fatal == nil {
+		d.idle.Wait()
+	}
+}
+
+// store writes outcomes to the queue, several to a transaction.
+func (d *drain) store(ctx context.Context, cancel func(), ended <-chan job.Ended) {
+	var batch []job.Ended
+	flush := func() {
+		if len(batch) == 0 {
+			return
+		}
+		// What is done is done, also when the drain is being stopped.
+		err := d.queue.Finish(context.WithoutCancel(ctx), d.now(), batch...)
+		d.mu.Lock()
+		if err != nil && d.fatal == nil {
+			d.fatal = err
+			cancel()
+		}
+		for _, e := range batch {
+			d.run.Count(e.Outcome.Verdict)
+		}
+		d.inFlight -= len(batch)
+		d.sinceLog += len(batch)
+		done, total := d.run.Processed(), d.total
+		now := d.now()
+		status := d.sinceLog >= statusJobs && now.Sub(d.lastLog) >= statusPause
+		if status {
+			d.sinceLog, d.lastLog = 0, now
+		}
+		d.idle.Broadcast()
+		d.mu.Unlock()
+		batch = batch[:0]
+		if total > 0 {
+			d.progress(min(float64(done)/float64(total), 1))
+		}
+		if status {
+			d.LogDLQ(ctx)
+		}
+	}
+	timer := time.NewTimer(flushPause)
+	defer timer.Stop()
+	for {
+		select {
+		case e, ok := <-ended:
+			if !ok {
+				flush()
+				return
+			}
+			batch = append(batch, e)
+			d.mu.Lock()
+			last := d.inFlight == len(batch)
+			d.mu.Unlock()
+			if last || len(batch) >= flushSize {
+				flush()
+			}
+		case <-timer.C:
+			flush()
+			timer.Reset(flushPause)
+		}
+	}
+}
+
+// settle waits until the newest due event is settleQuiet old, at most settleMax.
+func (d *drain) settle(ctx context.Context) error {
+	for deadline := d.now().Add(settleMax); ; {
+		now := d.now()
+		last, err := d.queue.LastEvent(ctx, now)
+		if err != nil {
+			return err
+		}
+		age := now.Sub(last)
+		// An event from the future means that the clock was set back.
+		if last.IsZero() || age >= settleQuiet || age < 0 || !now.Before(deadline) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(min(settleQuiet-age, deadline.Sub(now))):
+		}
+	}
+}
+
+// summary logs what the run did.
+func (d *drain) summary() {
+	r := d.run
+	if r.Processed() == 0 {
+		if r.Note == "" {
+			d.log.Info("Nothing to do: no job is due")
+		}
+		return
+	}
+	took := max(r.Ended.Sub(r.Started), time.Millisecond)
+	d.log.Info(fmt.Sprintf("Worked %d jobs in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %d writes to Plex",
+		r.Processed(), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
+		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes))
+	d.progress(1)
+}
+
+// LogDLQ logs how many dead letters need review and the five newest of them, if
+// there are any.
+func (w *Worker) LogDLQ(ctx context.Context) {
+	c, err := w.queue.Counts(ctx, w.now())
+	if err == nil && c.Dead > 0 {
+		var letters []job.Letter
+		letters, err = w.queue.Letters(ctx, job.Which{Review: true}, 5, 0)
+		if err == nil {
+			w.log.Warn(fmt.Sprintf("DLQ: %d dead letters need review", c.Dead))
+			for _, l := range letters {
+				w.log.Warn(l.LogLine())
+			}
+		}
+	}
+	if err == nil && c.NotInPlex > 0 {
+		w.log.Info(fmt.Sprintf("%d scenes are not in Plex; they are synced when their files turn up there", c.NotInPlex))
+	}
+	if err != nil && !errors.Is(err, context.Canceled) {
+		w.log.Error(fmt.Sprintf("DLQ status: %v", err))
+	}
+}
+
+// clock is how a time is told in a log line.
+func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }

@@ -1,0 +1,380 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/config"
+	"github.com/plexsync/plexsync/internal/host"
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/match"
+	"github.com/plexsync/plexsync/internal/stash"
+	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/worker"
+)
+
+// modes is what Stash's tasks and operations can name. The two are the same to
+// us: what a mode returns is the operation's output, and what it logs is for
+// whoever started the task. (A function, because a hook should not pay for it.)
+func modes() map[string]func(*process, context.Context, *session) (any, error) {
+	return map[string]func(*process, context.Context, *session) (any, error){
+		"process":        (*process).drain,
+		"sync_all":       (*process).syncAll,
+		"sync_recent":    (*process).syncRecent,
+		"sync_scene":     (*process).syncScene,
+		"status":         (*process).status,
+		"settings_check": (*process).settingsCheck,
+		"queue_list":     (*process).queueList,
+		"queue_clear":    (*process).queueClear,
+		"dlq_list":       (*process).dlqList,
+		"dlq_retry":      (*process).dlqRetry,
+		"dlq_drop":       (*process).dlqDrop,
+		"dlq_purge":      (*process).dlqPurge,
+		"dlq_clear":      (*process).dlqClear,
+		"outages":        (*process).outages,
+		"forget_matches": (*process).forgetMatches,
+	}
+}
+
+// session is what every mode needs: the database, Stash, and the settings.
+type session struct {
+	db       *store.Store
+	stash    *stash.Client
+	config   config.Config
+	problems []config.Problem
+}
+
+// mode runs the mode that the arguments name.
+func (p *process) mode(ctx context.Context) (any, error) {
+	name, _ := p.in.Args["mode"].(string)
+	all := modes()
+	run, ok := all[name]
+	if !ok {
+		return nil, fmt.Errorf("argument mode %q: must be one of %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	}
+	s, err := p.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer s.db.Close()
+	return run(p, ctx, s)
+}
+
+// open opens the database and asks Stash for the settings.
+func (p *process) open(ctx context.Context) (*session, error) {
+	db, err := store.Open(ctx, p.dir, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	p.tellSetAside(db)
+	s := &session{db: db}
+	if s.stash, err = p.stash(0); err != nil {
+		db.Close()
+		return nil, err
+	}
+	state, err := s.stash.State(ctx)
+	if err != nil {
+		db.Close()
+		return nil, err
+	}
+	if err := stash.CheckVersion(state.Version); err != nil {
+		p.log.Warn(err.Error())
+	}
+	s.config, s.problems = config.Parse(state.Settings, config.Check{Setting: "pathRules", Test: func(v string) error {
+		_, err := match.ParseRules(v)
+		return err
+	}})
+	p.handler.AddSecret(s.config.PlexToken.Reveal())
+	if s.config.Verbose {
+		p.level.Set(host.LevelDebug)
+	}
+	return s, nil
+}
+
+// drain works the queue. A queue that is paused or not set up yet is left as it is.
+func (p *process) drain(ctx context.Context, s *session) (any, error) {
+	var fatal []error
+	for _, problem := range s.problems {
+		if problem.Fatal {
+			fatal = append(fatal, errors.New(problem.String()))
+		} else {
+			p.log.Warn(problem.String())
+		}
+	}
+	if len(fatal) > 0 {
+		return nil, fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %w", errors.Join(fatal...))
+	}
+	if s.config.Paused {
+		c, err := s.db.Counts(ctx, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		p.log.Info(fmt.Sprintf("Paused in the settings: %d jobs wait", c.Queued))
+		return map[string]any{"paused": true, "queued": c.Queued}, nil
+	}
+	w, err := p.worker(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	run, err := w.Drain(ctx)
+	if errors.Is(err, worker.ErrRunning) {
+		p.log.Info("Nothing to start: " + err.Error())
+		return map[string]any{"running": true}, nil
+	}
+	return run, err
+}
+
+// syncAll queues every scene and looks at every cover again.
+func (p *process) syncAll(ctx context.Context, s *session) (any, error) {
+	if err := s.db.LookAtCovers(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityBulk, job.Library()); err != nil {
+		return nil, err
+	}
+	return p.drain(ctx, s)
+}
+
+// recent is what "Sync recent scenes" calls recent.
+const recent = 24 * time.Hour
+
+func (p *process) syncRecent(ctx context.Context, s *session) (any, error) {
+	now := time.Now()
+	n := 0
+	err := s.stash.UpdatedSince(ctx, now.Add(-recent), func(ids []int64) error {
+		subjects := make([]job.Subject, len(ids))
+		for i, id := range ids {
+			subjects[i] = job.Scene(id)
+		}
+		n += len(ids)
+		return s.db.Enqueue(ctx, now, job.PriorityBulk, subjects...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info(fmt.Sprintf("Queued %d scenes that changed in the last 24 hours", n))
+	return p.drain(ctx, s)
+}
+
+func (p *process) syncScene(ctx context.Context, s *session) (any, error) {
+	id, err := p.idArgument("scene_id")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.db.LookAgain(ctx, id); err != nil {
+		return nil, err
+	}
+	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(id)); err != nil {
+		return nil, err
+	}
+	return p.drain(ctx, s)
+}
+
+// idArgument reads a positive whole number from the arguments; Stash gives
+// numbers as JSON numbers or, from the task page, as strings.
+func (p *process) idArgument(name string) (int64, error) {
+	return positive(name, p.in.Args[name])
+}
+
+func positive(name string, v any) (int64, error) {
+	id, err := strconv.ParseInt(fmt.Sprint(v), 10, 64)
+	if err != nil || id <= 0 {
+		return 0, fmt.Errorf("argument %s: must be a positive whole number, for example 12", name)
+	}
+	return id, nil
+}
+
+// which reads from the arguments which dead letters are meant: ids, a class, or
+// all.
+func (p *process) which() (job.Which, error) {
+	var w job.Which
+	switch ids := p.in.Args["ids"].(type) {
+	case nil:
+	case []any:
+		for _, v := range ids {
+			id, err := positive("ids", v)
+			if err != nil {
+				return w, err
+			}
+			w.IDs = append(w.IDs, id)
+		}
+		if len(ids) == 0 {
+			return w, errors.New("argument ids: is an empty list; leave it out to mean every dead letter")
+		}
+	default:
+		return w, errors.New("argument ids: must be a list of numbers")
+	}
+	if class, ok := p.in.Args["class"].(string); ok {
+		w.Class = job.Class(class)
+	}
+	return w, nil
+}
+
+// limits reads limit and offset for lists.
+func (p *process) limits() (limit, offset int) {
+	number := func(name string, fallback int) int {
+		n, err := strconv.Atoi(fmt.Sprint(p.in.Args[name]))
+		if err != nil || n < 0 {
+			return fallback
+		}
+		return n
+	}
+	return min(number("limit", 100), 1000), number("offset", 0)
+}
+
+func (p *process) settingsCheck(_ context.Context, s *session) (any, error) {
+	out := []map[string]any{}
+	for _, problem := range s.problems {
+		out = append(out, map[string]any{"setting": problem.Setting, "message": problem.Message, "fatal": problem.Fatal})
+	}
+	return map[string]any{"ready": s.config.Ready(), "problems": out}, nil
+}
+
+func (p *process) queueList(ctx context.Context, s *session) (any, error) {
+	limit, offset := p.limits()
+	jobs, err := s.db.Jobs(ctx, limit, offset)
+	if err != nil {
+		return nil, err
+	}
+	out := []map[string]any{}
+	for _, j := range jobs {
+		out = append(out, map[string]any{
+			"kind": j.Subject.Kind, "id": j.Subject.ID, "attempt": j.Attempt, "missing": j.Missing, "due": j.DueAt,
+			"leased": j.Token != "", "first_event": j.FirstEvent, "last_event": j.LastEvent,
+			"last_class": j.LastClass, "last_error": j.LastError,
+		})
+	}
+	return out, nil
+}
+
+func (p *process) queueClear(ctx context.Context, s *session) (any, error) {
+	n, err := s.db.Clear(ctx)
+	return p.told(n, "Deleted %d jobs from the queue", err)
+}
+
+// told logs and returns how many things a mode changed.
+func (p *process) told(n int, format string, err error) (any, error) {
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info(fmt.Sprintf(format, n))
+	return map[string]any{"count": n}, nil
+}
+
+func (p *process) dlqList(ctx context.Context, s *session) (any, error) {
+	w, err := p.which()
+	if err != nil {
+		return nil, err
+	}
+	limit, offset := p.limits()
+	letters, err := s.db.Letters(ctx, w, limit, offset)
+	if err != nil {
+		return nil, err
+	}
+	out := []map[string]any{}
+	for _, l := range letters {
+		out = append(out, map[string]any{
+			"id": l.ID, "kind": l.Subject.Kind, "subject_id": l.Subject.ID, "class": l.Class, "error": l.Error,
+			"attempts": l.Attempts, "title": l.Title, "path": l.Path, "first_event": l.FirstEvent,
+			"last_event": l.LastEvent, "died": l.Died, "history": l.History,
+		})
+	}
+	return out, nil
+}
+
+// dlqRetry revives dead letters and works them.
+func (p *process) dlqRetry(ctx context.Context, s *session) (any, error) {
+	w, err := p.which()
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.db.Revive(ctx, time.Now(), w)
+	if _, err := p.told(n, "Queued %d dead letters again", err); err != nil {
+		return nil, err
+	}
+	return p.drain(ctx, s)
+}
+
+func (p *process) dlqDrop(ctx context.Context, s *session) (any, error) {
+	w, err := p.which()
+	if err != nil {
+		return nil, err
+	}
+	if len(w.IDs) == 0 && w.Class == "" {
+		return nil, errors.New("argument ids: name the dead letters to drop; the mode dlq_clear drops all")
+	}
+	n, err := s.db.Drop(ctx, w)
+	return p.told(n, "Deleted %d dead letters", err)
+}
+
+func (p *process) dlqPurge(ctx context.Context, s *session) (any, error) {
+	n, err := s.db.Purge(ctx, time.Now(), s.config.DLQRetention)
+	return p.told(n, "Deleted %d old dead letters", err)
+}
+
+func (p *process) dlqClear(ctx context.Context, s *session) (any, error) {
+	n, err := s.db.Drop(ctx, job.Which{})
+	return p.told(n, "Deleted %d dead letters", err)
+}
+
+func (p *process) forgetMatches(ctx context.Context, s *session) (any, error) {
+	n, err := s.db.ForgetMatches(ctx)
+	return p.told(n, "Forgot the matches of %d items; they are looked up anew at the next sync", err)
+}
+
+// statusReport is what the mode status returns.
+type statusReport struct {
+	Version string `json:"version"`
+	job.Counts
+	Draining bool         `json:"draining"`
+	Breaker  breakerState `json:"breaker"`
+	LastRun  *job.Run     `json:"last_run,omitempty"`
+}
+
+type breakerState struct {
+	State     job.BreakerState `json:"state"`
+	Since     time.Time        `json:"since,omitzero"`
+	NextProbe time.Time        `json:"next_probe,omitzero"`
+	Cause     job.Class        `json:"cause,omitempty"`
+	Message   string           `json:"message,omitempty"`
+}
+
+func (p *process) status(ctx context.Context, s *session) (any, error) {
+	now := time.Now()
+	counts, err := s.db.Counts(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.db.Breaker(ctx, job.Plex)
+	if err != nil {
+		return nil, err
+	}
+	runs, err := s.db.Runs(ctx, 1)
+	if err != nil {
+		return nil, err
+	}
+	r := statusReport{Version: version, Counts: counts, Draining: store.Held(p.dir, store.DrainLock),
+		Breaker: breakerState{State: b.State, Since: b.OpenedAt, NextProbe: b.NextProbe, Cause: b.Cause, Message: b.Message}}
+	p.log.Info(fmt.Sprintf("Queue: %d jobs, %d due, %d being worked, %d waiting", counts.Queued, counts.Due, counts.Leased, counts.Waiting))
+	p.log.Info(fmt.Sprintf("Dead letters: %d need review, %d scenes are not in Plex", counts.Dead, counts.NotInPlex))
+	if b.Closed() {
+		p.log.Info("Plex: nothing wrong at the last look")
+	} else {
+		p.log.Warn(fmt.Sprintf("Plex: cannot be used since %s: %s", b.OpenedAt.Local().Format(time.DateTime), b.Message))
+	}
+	if len(runs) > 0 {
+		r.LastRun = &runs[0]
+		p.log.Info(fmt.Sprintf("Last run: %s, %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone",
+			runs[0].Started.Local().Format(time.DateTime), runs[0].Done, runs[0].Unchanged, runs[0].Retry, runs[0].Waiting, runs[0].Dead, runs[0].Gone))
+	}
+	for _, problem := range s.problems {
+		p.log.Warn(problem.String())
+	}
+	return r, nil
+}
