@@ -206,6 +206,9 @@ func reset(w http.ResponseWriter) {
 // breaks is a transport error.
 func (s *Server) Transport() http.RoundTripper { return roundTripper{s} }
 
+// errCut is the transport error of a connection that the fault script breaks.
+var errCut = errors.New("simstash: connection reset by peer")
+
 type roundTripper struct{ s *Server }
 
 func (t roundTripper) RoundTrip(r *http.Request) (*http.Response, error) {

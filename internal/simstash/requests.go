@@ -2,7 +2,6 @@ package simstash
 
 import (
 	"encoding/json"
-	"errors"
 	"maps"
 	"net/http"
 	"slices"
@@ -128,5 +127,3 @@ func (w *countingWriter) Write(p []byte) (int, error) {
 }
 
 func (w *countingWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
-
-var errCut = errors.New("simstash: connection reset by peer")
