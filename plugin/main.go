@@ -10,7 +10,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"github.com/plexsync/plexsync/internal/host"
 )
@@ -25,6 +27,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		return commandLine(args, stdout, stderr)
 	}
+	// A Stash that ends closes our log. To Go that is a reason to die at the next
+	// line, but the work at hand can be finished without one.
+	signal.Ignore(syscall.SIGPIPE)
 	level := new(slog.LevelVar)
 	handler := host.NewHandler(stderr, level)
 	return handler.Guard(stdout, func() (any, error) {

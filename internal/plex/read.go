@@ -105,9 +105,9 @@ func (c *Client) List(ctx context.Context, section string, since time.Time, page
 
 func (c *Client) list(ctx context.Context, section, filter string, page func([]Part) error) (int, error) {
 	op := "list library " + section
-	items, start := 0, 0
+	items, start, previous := 0, 0, ""
 	for {
-		next, total := start, -1
+		next, total, last := start, -1, false
 		var failed error // by page, which must not be taken for Plex's failure
 		err := c.do(ctx, request{
 			op: op, method: http.MethodGet,
@@ -119,12 +119,18 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 				if err != nil {
 					return err
 				}
-				offset := start
-				if o, ok := first(m.Offset, resp.Header.Get("X-Plex-Container-Start")); ok {
-					offset = o
+				offset, told := first(m.Offset, resp.Header.Get("X-Plex-Container-Start"))
+				if !told {
+					offset = start
 				}
 				if t, ok := first(m.TotalSize, resp.Header.Get("X-Plex-Container-Total-Size")); ok {
 					total = t
+				}
+				if !told && total < 0 && len(m.Metadata) > 0 {
+					// Paging may be ignored altogether: then it is all there, each time.
+					head := string(m.Metadata[0].RatingKey)
+					last = len(m.Metadata) != pageSize || head == previous
+					previous = head
 				}
 				next = max(start, offset+len(m.Metadata))
 				var parts []Part
@@ -147,7 +153,7 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 			return items, failed
 		case next == start && total > start:
 			return items, &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf("Plex returned %d of %d items and then no more", start, total)}
-		case next == start, total >= 0 && next >= total:
+		case last, next == start, total >= 0 && next >= total:
 			return items, nil
 		}
 		start = next

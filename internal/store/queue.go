@@ -272,6 +272,29 @@ func (s *Store) GiveBack(ctx context.Context, token string) error {
 	})
 }
 
+// Wake makes the jobs due that wait because a system was out, by the classes of
+// their last failure, and returns how many.
+func (s *Store) Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error) {
+	n := 0
+	for _, c := range classes {
+		var r sql.Result
+		err := s.tx(ctx, func(tx *sql.Tx) (err error) {
+			r, err = tx.ExecContext(ctx, `UPDATE job SET due_at = ? WHERE lease IS NULL AND due_at > ? AND last_class = ?`,
+				ms(now), ms(now), string(c))
+			return err
+		})
+		if err != nil {
+			return n, err
+		}
+		m, err := r.RowsAffected()
+		if err != nil {
+			return n, s.explain(err)
+		}
+		n += int(m)
+	}
+	return n, nil
+}
+
 // Counts counts the queue and the dead letters.
 func (s *Store) Counts(ctx context.Context, now time.Time) (job.Counts, error) {
 	var c job.Counts

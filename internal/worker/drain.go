@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -252,8 +253,12 @@ func (d *drain) permit(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	if perr != nil {
-		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %v. The next try is at %s", perr, clock(b.Probing(now).NextProbe)))
+		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %s The next try is at %s", sentence(perr.Error()), clock(b.Probing(now).NextProbe)))
 		return 0, nil
+	}
+	// The outage is what these jobs wait for, not their time.
+	if _, err := d.queue.Wake(ctx, d.now(), job.ClassUnreachable, job.ClassUnauthorized); err != nil {
+		return 0, err
 	}
 	d.log.Info("Plex answers again; trying one scene")
 	return 1, nil
@@ -419,6 +424,14 @@ func (w *Worker) LogDLQ(ctx context.Context) {
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.log.Error(fmt.Sprintf("DLQ status: %v", err))
 	}
+}
+
+// sentence ends a text with a full stop unless it ends like a sentence already.
+func sentence(s string) string {
+	if strings.HasSuffix(s, "?") || strings.HasSuffix(s, ".") {
+		return s
+	}
+	return s + "."
 }
 
 // clock is how a time is told in a log line.

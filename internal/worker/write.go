@@ -337,7 +337,7 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	class := job.ClassOf(err)
 	switch {
 	case class == job.ClassStashUnreachable:
-		d.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %v. The jobs wait", err))
+		d.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %s The jobs wait", sentence(err.Error())))
 	case class.CountsForBreaker():
 		d.failed(ctx, class, err)
 	case a.asked:
@@ -396,7 +396,7 @@ func (d *drain) failed(ctx context.Context, class job.Class, err error) {
 		if class == job.ClassUnauthorized {
 			level = slog.LevelError
 		}
-		d.stop(level, fmt.Sprintf("Plex cannot be used: %s. Nothing is lost: the jobs wait, the next try is at %s", b.Message, clock(b.NextProbe)))
+		d.stop(level, fmt.Sprintf("Plex cannot be used: %s Nothing is lost: the jobs wait, the next try is at %s", sentence(b.Message), clock(b.NextProbe)))
 	}
 }
 
