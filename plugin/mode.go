@@ -115,7 +115,7 @@ func (p *process) drain(ctx context.Context, s *session) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.log.Info(fmt.Sprintf("Paused in the settings: %d jobs wait", c.Queued))
+		p.log.Info(fmt.Sprintf("Paused in the settings. Jobs that wait: %d", c.Queued))
 		return map[string]any{"paused": true, "queued": c.Queued}, nil
 	}
 	w, err := p.worker(ctx, s)
@@ -158,7 +158,7 @@ func (p *process) syncRecent(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.log.Info(fmt.Sprintf("Queued %d scenes that changed in the last 24 hours", n))
+	p.log.Info(fmt.Sprintf("Scenes queued that changed in the last 24 hours: %d", n))
 	return p.drain(ctx, s)
 }
 
@@ -255,7 +255,7 @@ func (p *process) queueList(ctx context.Context, s *session) (any, error) {
 
 func (p *process) queueClear(ctx context.Context, s *session) (any, error) {
 	n, err := s.db.Clear(ctx)
-	return p.told(n, "Deleted %d jobs from the queue", err)
+	return p.told(n, "Jobs deleted from the queue: %d", err)
 }
 
 // told logs and returns how many things a mode changed.
@@ -295,7 +295,7 @@ func (p *process) dlqRetry(ctx context.Context, s *session) (any, error) {
 		return nil, err
 	}
 	n, err := s.db.Revive(ctx, time.Now(), w)
-	if _, err := p.told(n, "Queued %d dead letters again", err); err != nil {
+	if _, err := p.told(n, "Dead letters queued again: %d", err); err != nil {
 		return nil, err
 	}
 	return p.drain(ctx, s)
@@ -310,22 +310,22 @@ func (p *process) dlqDrop(ctx context.Context, s *session) (any, error) {
 		return nil, errors.New("argument ids: name the dead letters to drop; the mode dlq_clear drops all")
 	}
 	n, err := s.db.Drop(ctx, w)
-	return p.told(n, "Deleted %d dead letters", err)
+	return p.told(n, "Dead letters deleted: %d", err)
 }
 
 func (p *process) dlqPurge(ctx context.Context, s *session) (any, error) {
 	n, err := s.db.Purge(ctx, time.Now(), s.config.DLQRetention)
-	return p.told(n, "Deleted %d old dead letters", err)
+	return p.told(n, "Old dead letters deleted: %d", err)
 }
 
 func (p *process) dlqClear(ctx context.Context, s *session) (any, error) {
 	n, err := s.db.Drop(ctx, job.Which{})
-	return p.told(n, "Deleted %d dead letters", err)
+	return p.told(n, "Dead letters deleted: %d", err)
 }
 
 func (p *process) forgetMatches(ctx context.Context, s *session) (any, error) {
 	n, err := s.db.ForgetMatches(ctx)
-	return p.told(n, "Forgot the matches of %d items; they are looked up anew at the next sync", err)
+	return p.told(n, "Matches forgotten, to be looked up anew at the next sync: %d", err)
 }
 
 // statusReport is what the mode status returns.

@@ -114,7 +114,7 @@ func TestAnAmbiguousSceneIsADeadLetterAndStopsNobody(t *testing.T) {
 	w.edit(other, map[string]any{"title": "B"})
 	w.settle()
 	w.shows(item, map[string]string{"title": "B"})
-	w.wantLog(simstash.LevelWarning, "1 dead letters need review")
+	w.wantLog(simstash.LevelWarning, "DLQ: 1 need review")
 	w.wantLog(simstash.LevelWarning, fmt.Sprintf("DLQ #1: scene %d - ambiguous: find scene %d: /data/tie.mp4 fits 2 items equally", tie, tie))
 	// A path rule decides; a new event brings the scene back, and the letter goes.
 	w.set(map[string]any{"pathRules": "/data => /media/y"})
@@ -198,7 +198,7 @@ func TestOneMissingSceneDoesNotFailTheOthers(t *testing.T) {
 	w.edit(scene, map[string]any{"title": "A"})
 	w.mutate(`mutation($id: ID!){ sceneDestroy(input: {id: $id}) }`, map[string]any{"id": gone})
 	w.settle()
-	w.wantLog(simstash.LevelInfo, "Paused in the settings: ")
+	w.wantLog(simstash.LevelInfo, "Paused in the settings. Jobs that wait: 1")
 	w.set(map[string]any{"paused": nil})
 	w.stash.ResetCounts()
 	w.task("Process queue")

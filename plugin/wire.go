@@ -53,7 +53,7 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		Retention:     c.DLQRetention,
 		OnlyOrganized: c.OnlyOrganized,
 		ExcludeTags:   c.ExcludeTags,
-		ProbeNow:      by != "hook",
+		ByPerson:      by != "hook",
 	}
 	if c.HidePaths {
 		o.Hide = hider(device)

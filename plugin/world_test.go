@@ -55,7 +55,9 @@ func newWorld(t *testing.T, settings map[string]any) *world {
 	w.section = w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
 	var stop func()
 	w.plexURL, stop = w.plex.Start()
-	w.stash = simstash.New(simstash.Options{Dir: w.dir, Cwd: w.dir})
+	// A process under the race detector sleeps for a second before it ends.
+	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+	w.stash = simstash.New(simstash.Options{Dir: w.dir, Cwd: w.dir, Env: env})
 	w.stash.Start()
 	t.Cleanup(func() {
 		w.stash.Close()

@@ -122,5 +122,5 @@ func (s *Store) Revive(ctx context.Context, now time.Time, w job.Which) (int, er
 // Drop deletes letters for good and returns how many there were.
 func (s *Store) Drop(ctx context.Context, w job.Which) (int, error) {
 	cond, args := where(w)
-	return s.delete(ctx, `DELETE FROM dead_letter WHERE `+cond, args...)
+	return s.change(ctx, `DELETE FROM dead_letter WHERE `+cond, args...)
 }

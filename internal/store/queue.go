@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
@@ -272,27 +273,17 @@ func (s *Store) GiveBack(ctx context.Context, token string) error {
 	})
 }
 
-// Wake makes the jobs due that wait because a system was out, by the classes of
-// their last failure, and returns how many.
+// Wake makes waiting jobs due, all of them or those whose last failure was of one
+// of the classes, and returns how many.
 func (s *Store) Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error) {
-	n := 0
-	for _, c := range classes {
-		var r sql.Result
-		err := s.tx(ctx, func(tx *sql.Tx) (err error) {
-			r, err = tx.ExecContext(ctx, `UPDATE job SET due_at = ? WHERE lease IS NULL AND due_at > ? AND last_class = ?`,
-				ms(now), ms(now), string(c))
-			return err
-		})
-		if err != nil {
-			return n, err
+	cond, args := ``, []any{ms(now), ms(now)}
+	if len(classes) > 0 {
+		cond = ` AND last_class IN (?` + strings.Repeat(`,?`, len(classes)-1) + `)`
+		for _, c := range classes {
+			args = append(args, string(c))
 		}
-		m, err := r.RowsAffected()
-		if err != nil {
-			return n, s.explain(err)
-		}
-		n += int(m)
 	}
-	return n, nil
+	return s.change(ctx, `UPDATE job SET due_at = ? WHERE lease IS NULL AND due_at > ?`+cond, args...)
 }
 
 // Counts counts the queue and the dead letters.
@@ -329,11 +320,11 @@ func (s *Store) Job(ctx context.Context, sub job.Subject) (job.Job, bool, error)
 
 // Clear removes every job that is not being worked and returns how many.
 func (s *Store) Clear(ctx context.Context) (int, error) {
-	return s.delete(ctx, `DELETE FROM job WHERE lease IS NULL`)
+	return s.change(ctx, `DELETE FROM job WHERE lease IS NULL`)
 }
 
-// delete runs a DELETE and returns how many rows went.
-func (s *Store) delete(ctx context.Context, query string, args ...any) (int, error) {
+// change runs one statement and returns how many rows it changed.
+func (s *Store) change(ctx context.Context, query string, args ...any) (int, error) {
 	var n int64
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		r, err := tx.ExecContext(ctx, query, args...)

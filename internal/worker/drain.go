@@ -58,10 +58,16 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 		return d.run, err
 	}
 	if begun.Orphans > 0 {
-		w.log.Info(fmt.Sprintf("%d jobs were cut short by the end of an earlier run and start again", begun.Orphans))
+		w.log.Info(fmt.Sprintf("%s cut short by the end of an earlier run; starting again", plural(begun.Orphans, "job was", "jobs were")))
 	}
 	if begun.Purged > 0 {
-		w.log.Info(fmt.Sprintf("Deleted %d dead letters older than %d days", begun.Purged, int(w.opt.Retention.Hours()/24)))
+		w.log.Info(fmt.Sprintf("Deleted %s older than %d days", plural(begun.Purged, "dead letter", "dead letters"), int(w.opt.Retention.Hours()/24)))
+	}
+	if w.opt.ByPerson {
+		// Who asks for the queue to be worked means all of it.
+		if _, err := w.queue.Wake(ctx, d.run.Started); err != nil {
+			return d.run, err
+		}
 	}
 	w.LogDLQ(ctx)
 	err = d.work(ctx)
@@ -90,6 +96,7 @@ type drain struct {
 	breaker  job.Breaker
 	stopped  string // why no more jobs are leased; "" = go on
 	chatty   int    // scenes told at info level
+	outTold  bool   // that Plex could not be reached
 	sinceLog int    // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
 	relooked map[int64]bool // scenes whose item had vanished once already
@@ -231,12 +238,12 @@ func (d *drain) permit(ctx context.Context) (int, error) {
 		return batchSize, nil
 	}
 	now := d.now()
-	if !b.ProbeDue(now) && !d.opt.ProbeNow {
+	if !b.ProbeDue(now) && !d.opt.ByPerson {
 		d.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, the jobs wait until then",
 			clock(b.OpenedAt), b.Message, clock(b.NextProbe)))
 		return 0, nil
 	}
-	d.opt.ProbeNow = false
+	d.opt.ByPerson = false // probes once
 	if err := d.updateBreaker(ctx, func(b job.Breaker) job.Breaker { return b.Probing(now) }); err != nil {
 		return 0, err
 	}
@@ -398,9 +405,9 @@ func (d *drain) summary() {
 		return
 	}
 	took := max(r.Ended.Sub(r.Started), time.Millisecond)
-	d.log.Info(fmt.Sprintf("Worked %d jobs in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %d writes to Plex",
-		r.Processed(), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
-		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes))
+	d.log.Info(fmt.Sprintf("Worked %s in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %s to Plex",
+		plural(r.Processed(), "job", "jobs"), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
+		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, plural(r.Writes, "write", "writes")))
 	d.progress(1)
 }
 
@@ -412,18 +419,26 @@ func (w *Worker) LogDLQ(ctx context.Context) {
 		var letters []job.Letter
 		letters, err = w.queue.Letters(ctx, job.Which{Review: true}, 5, 0)
 		if err == nil {
-			w.log.Warn(fmt.Sprintf("DLQ: %d dead letters need review", c.Dead))
+			w.log.Warn(fmt.Sprintf("DLQ: %d need review", c.Dead))
 			for _, l := range letters {
 				w.log.Warn(l.LogLine())
 			}
 		}
 	}
 	if err == nil && c.NotInPlex > 0 {
-		w.log.Info(fmt.Sprintf("%d scenes are not in Plex; they are synced when their files turn up there", c.NotInPlex))
+		w.log.Info(fmt.Sprintf("%s not in Plex", plural(c.NotInPlex, "scene is", "scenes are")))
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.log.Error(fmt.Sprintf("DLQ status: %v", err))
 	}
+}
+
+// plural counts things: "1 job", "2 jobs".
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // sentence ends a text with a full stop unless it ends like a sentence already.

@@ -151,8 +151,9 @@ type Options struct {
 	ExcludeTags []string
 	// Writers is how many edits are under way at once; 0 = 2.
 	Writers int
-	// ProbeNow: a person started this drain, so an open breaker is probed at once.
-	ProbeNow bool
+	// ByPerson: a person started this drain, so what waits is worked, and an open
+	// breaker probed, at once.
+	ByPerson bool
 	// Hide replaces a path, title or name in what is logged; nil = as it is.
 	Hide func(string) string
 }

@@ -87,7 +87,11 @@ func (d *drain) tell(a *attempt, changed []string) {
 	d.chatty++
 	n := d.chatty
 	d.mu.Unlock()
-	line := fmt.Sprintf("%s %q -> item %s: %s", a.job.Subject, d.opt.Hide(a.scene.Meta.Title), a.targets[0].hit.Key, strings.Join(changed, ", "))
+	name := a.scene.Meta.Title
+	if name == "" {
+		name = a.targets[0].hit.File.Path
+	}
+	line := fmt.Sprintf("%s %q -> item %s: %s", a.job.Subject, d.opt.Hide(name), a.targets[0].hit.Key, strings.Join(changed, ", "))
 	switch {
 	case n < chattyScenes:
 		d.log.Info(line)
@@ -356,9 +360,21 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 		level = d.log.Warn
 	case e.Outcome.Verdict == job.Retry && class == job.ClassBusy:
 		level = d.log.Info
+	case class == job.ClassUnreachable && d.firstOut():
+		level = d.log.Warn
 	}
 	level(fmt.Sprintf("%s: %s: %s", a.job.Subject, e.Outcome.Verdict, firstLine(e.Outcome.Error)))
 	return e
+}
+
+// firstOut reports whether it is the first time in this run that Plex could not be
+// reached: one line tells of an outage, the other jobs' are alike.
+func (d *drain) firstOut() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	first := !d.outTold && d.stopped == ""
+	d.outTold = true
+	return first
 }
 
 // succeeded tells the breaker that Plex works.
