@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +92,18 @@ func (d *drain) tell(a *attempt, changed []string) {
 	if name == "" {
 		name = a.targets[0].hit.File.Path
 	}
-	line := fmt.Sprintf("%s %q -> item %s: %s", a.job.Subject, d.opt.Hide(name), a.targets[0].hit.Key, strings.Join(changed, ", "))
+	var keys []string
+	for _, t := range a.targets {
+		keys = append(keys, t.hit.Key)
+	}
+	// Several items mostly change alike.
+	var what []string
+	for _, c := range changed {
+		if !slices.Contains(what, c) {
+			what = append(what, c)
+		}
+	}
+	line := fmt.Sprintf("%s %q -> item %s: %s", a.job.Subject, d.opt.Hide(name), strings.Join(keys, ", "), strings.Join(what, ", "))
 	switch {
 	case n < chattyScenes:
 		d.log.Info(line)
