@@ -8,32 +8,19 @@ import (
 	"strings"
 )
 
-// WriteOutput writes what Stash reads on stdout: exactly one JSON object. To Stash
-// an empty error text is an error without a reason, so it is never written.
-func WriteOutput(w io.Writer, value any, err error) error {
-	type output struct {
-		Error  *string `json:"error"`
-		Output any     `json:"output"`
+// output is what Stash reads on stdout: exactly one JSON object. To Stash an empty
+// error text is an error without a reason, so it is never written.
+type output struct {
+	Error  *string `json:"error"`
+	Output any     `json:"output"`
+}
+
+func failure(err error) output {
+	text := err.Error()
+	if strings.TrimSpace(text) == "" {
+		text = fmt.Sprintf("failed without a reason (%T)", err)
 	}
-	fail := func(err error) output {
-		text := err.Error()
-		if strings.TrimSpace(text) == "" {
-			text = fmt.Sprintf("failed without a reason (%T)", err)
-		}
-		return output{Error: &text}
-	}
-	o := output{Output: value}
-	if err != nil {
-		o = fail(err)
-	}
-	data, merr := json.Marshal(o)
-	if merr != nil {
-		if data, merr = json.Marshal(fail(fmt.Errorf("the result cannot be written as JSON: %w", merr))); merr != nil {
-			return merr
-		}
-	}
-	_, werr := w.Write(append(data, '\n'))
-	return werr
+	return output{Error: &text}
 }
 
 // Guard runs fn, writes its result to stdout and returns the exit code: 0, or 1
@@ -41,19 +28,23 @@ func WriteOutput(w io.Writer, value any, err error) error {
 // Stash always gets its one object.
 func (h *Handler) Guard(stdout io.Writer, fn func() (any, error)) (exitCode int) {
 	value, err := protect(fn)
+	o := output{Output: value}
+	if err != nil {
+		o, exitCode = failure(err), 1
+	}
+	data, err := json.Marshal(o)
 	if err != nil {
 		exitCode = 1
-		err = redacted{h.Redact(err.Error())}
+		if data, err = json.Marshal(failure(fmt.Errorf("the result cannot be written as JSON: %w", err))); err != nil {
+			return exitCode // a struct with one string: cannot happen
+		}
 	}
-	if WriteOutput(stdout, value, err) != nil {
+	// Secrets are letters and digits, so this leaves the JSON whole.
+	if _, err := io.WriteString(stdout, h.Redact(string(data))+"\n"); err != nil {
 		return 1
 	}
 	return exitCode
 }
-
-type redacted struct{ text string }
-
-func (e redacted) Error() string { return e.text }
 
 func protect(fn func() (any, error)) (value any, err error) {
 	defer func() {

@@ -1,0 +1,180 @@
+package config
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// enough are the settings without which nothing works, and others on top.
+func enough(more map[string]any) map[string]any {
+	s := map[string]any{"plexUrl": "http://nas:32400", "plexToken": "s3cretToken"}
+	for k, v := range more {
+		s[k] = v
+	}
+	return s
+}
+
+func TestWhatIsNotSetHasItsDefault(t *testing.T) {
+	c, problems := Parse(enough(nil))
+	if len(problems) != 0 || !c.Ready() {
+		t.Fatalf("problems %v", problems)
+	}
+	want := Fields{Title: true, Summary: true, Date: true, Studio: true, Director: true, Performers: true, Tags: true, Collections: true, Poster: true}
+	if c.Fields != want || c.Collections != (Collections{Studio: true}) || c.MaxRetries != 5 || c.DLQRetention != 30*24*time.Hour || c.CompareEvery != 24*time.Hour {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
+	for typed, want := range map[string]string{
+		"http://nas:32400":                 "http://nas:32400",
+		" nas ":                            "http://nas:32400",
+		"192.168.1.10:32400/":              "http://192.168.1.10:32400",
+		"https://plex.example":             "https://plex.example",
+		"https://example.org/plex/":        "https://example.org/plex",
+		"http://nas:32400/web/index.html#": "http://nas:32400",
+		"http://[::1]":                     "http://[::1]:32400",
+	} {
+		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
+		if c.PlexURL != want || len(problems) != 0 {
+			t.Errorf("%q: %q, %v; want %q", typed, c.PlexURL, problems, want)
+		}
+	}
+	for typed, says := range map[string]string{
+		"":                                "is empty",
+		"http://":                         "is not an address",
+		"ftp://nas":                       "must begin with http:// or https://",
+		"http://nas:99999":                "1 to 65535",
+		"http://user:pass@nas":            "the address alone",
+		"http://nas/?X-Plex-Token=s3cret": "the token belongs in plexToken",
+		"http://n as":                     "is not an address",
+	} {
+		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
+		if c.Ready() || len(problems) != 1 || !strings.Contains(problems[0].String(), says) || !strings.HasPrefix(problems[0].String(), "plexUrl: ") ||
+			strings.Contains(problems[0].String(), "s3cret") || strings.Contains(problems[0].String(), "pass") {
+			t.Errorf("%q: ready %v, %v; want %q", typed, c.Ready(), problems, says)
+		}
+	}
+}
+
+func TestEverythingWrongIsToldAtOnce(t *testing.T) {
+	c, problems := Parse(map[string]any{
+		"plexUrl": "ftp://x", "plexToken": "two words", "paused": "maybe", "maxRetries": json.Number("1000"), "dlqRetentionDays": 1.5,
+		"compareEveryHours": "often", "fields": "title, sumary, nonsense", "collections": "studios, films", "verbose": 7.0, "labels": true, "pathRules": "x",
+	}, Check{"pathRules", func(v string) error { return errors.New("has no arrow") }})
+	want := []string{
+		"plexUrl: begins with ftp://", "plexToken: holds characters", "labels: is not a text", `paused: "maybe" is neither`, `verbose: "7" is neither`,
+		"maxRetries: 1000 is not between 1 and 100; 5 is used", `dlqRetentionDays: "1.5" is not a whole number; 30 is used`,
+		`compareEveryHours: "often" is not`, `fields: "sumary" is not a field and is ignored (was summary meant?)`, `fields: "nonsense" is not a field`,
+		`collections: "films" makes no collection`, "pathRules: has no arrow",
+	}
+	for _, w := range want {
+		if !slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.String(), w) }) {
+			t.Errorf("nobody says %q", w)
+		}
+	}
+	if len(problems) != len(want) || c.Ready() {
+		t.Errorf("%d problems, want %d:\n%v", len(problems), len(want), problems)
+	}
+	if c.MaxRetries != 5 || c.DLQRetention != 30*24*time.Hour || c.Paused || !c.Fields.Title || c.Fields.Summary {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestValuesOfEveryKindAreUnderstood(t *testing.T) {
+	c, problems := Parse(enough(map[string]any{
+		"paused": true, "onlyOrganized": "true", "keepPlexEdits": "on", "mirrorLists": "0", "maxRetries": "7", "dlqRetentionDays": float64(2),
+		"compareEveryHours": json.Number("-1"), "excludeTags": ` "a, b" , c,, 12 ,c`, "plexLibraries": "Films\nMore", "old setting": "x", "contentRating": nil,
+	}))
+	if len(problems) != 0 {
+		t.Fatal(problems)
+	}
+	if !c.Paused || !c.OnlyOrganized || !c.KeepPlexEdits || c.MirrorLists || c.MaxRetries != 7 || c.DLQRetention != 48*time.Hour || c.CompareEvery != 0 ||
+		!slices.Equal(c.ExcludeTags, []string{"a, b", "c", "12"}) || !slices.Equal(c.Libraries, []string{"Films", "More"}) {
+		t.Errorf("%+v", c)
+	}
+}
+
+func TestFieldsAreChosen(t *testing.T) {
+	standard, _ := Parse(enough(nil))
+	with := func(change func(*Fields)) Fields {
+		f := standard.Fields
+		change(&f)
+		return f
+	}
+	for text, want := range map[string]Fields{
+		"title, details":       {Title: true, Summary: true},
+		"default, rating":      with(func(f *Fields) { f.Rating = true }),
+		"+rating":              with(func(f *Fields) { f.Rating = true }),
+		"-poster":              with(func(f *Fields) { f.Poster = false }),
+		"actors, GENRE, cover": {Performers: true, Tags: true, Poster: true},
+		"sort title, performer-photos, original_title": {SortTitle: true, Photos: true, OriginalTitle: true},
+		"all, -background": with(func(f *Fields) {
+			f.Rating, f.OriginalTitle, f.Tagline, f.SortTitle, f.Photos = true, true, true, true, true
+		}),
+	} {
+		c, _ := Parse(enough(map[string]any{"fields": text}))
+		if c.Fields != want {
+			t.Errorf("%q: %+v, want %+v", text, c.Fields, want)
+		}
+	}
+	for _, x := range []struct {
+		settings map[string]any
+		labels   string
+		rating   string
+		collects bool
+	}{
+		{map[string]any{"fields": "labels, contentRating"}, "[Stash]", "XXX", false},
+		{map[string]any{"labels": "A, B", "contentRating": "X"}, "[A B]", "X", true},
+		{map[string]any{"labels": "A", "fields": "-labels"}, "[]", "", true},
+		{map[string]any{"fields": "title", "collections": "groups"}, "[]", "", true},
+		{map[string]any{"collections": "none"}, "[]", "", false},
+	} {
+		c, problems := Parse(enough(x.settings))
+		if fmt.Sprint(c.Labels) != x.labels || c.ContentRating != x.rating || c.Fields.Collections != x.collects || len(problems) != 0 {
+			t.Errorf("%v: labels %v, rating %q, collections %v, %v", x.settings, c.Labels, c.ContentRating, c.Fields.Collections, problems)
+		}
+	}
+}
+
+func TestTheTokenIsNeverPrinted(t *testing.T) {
+	c, _ := Parse(enough(nil))
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "token", c.PlexToken)
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s %q", c, c, c.PlexToken, c.PlexToken), string(data), log.String()} {
+		if strings.Contains(text, "s3cretToken") {
+			t.Errorf("printed: %s", text)
+		}
+	}
+	if c.PlexToken.Reveal() != "s3cretToken" {
+		t.Error("the token is lost")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("plexUrl", "http://nas:32400/?X-Plex-Token=a", 1.5)
+	f.Add("fields", `-,+,"`, -1e300)
+	f.Fuzz(func(t *testing.T, name, text string, number float64) {
+		for _, v := range []any{text, number, json.Number(text), []any{text}} {
+			c, problems := Parse(map[string]any{name: v, "plexUrl": text, "fields": text, "collections": text, "maxRetries": number})
+			if c.MaxRetries < 1 || c.MaxRetries > 100 || c.DLQRetention < 24*time.Hour || c.CompareEvery < 0 {
+				t.Errorf("%+v", c)
+			}
+			for _, p := range problems {
+				if p.Setting == "" || p.Message == "" {
+					t.Errorf("%+v", p)
+				}
+			}
+		}
+	})
+}

@@ -1,0 +1,306 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
+
+const secret = "s3cret+/value"
+
+// document wraps args in a connection.
+func document(args string) string {
+	return `{"server_connection":{"Scheme":"http","Host":"0.0.0.0","Port":9999,"SessionCookie":{"Name":"session","Value":"` + secret +
+		`"},"Dir":"/stash","PluginDir":"plugins/plexsync"},"args":` + args + `}`
+}
+
+func TestTheRecordedDocumentsAreRead(t *testing.T) {
+	files, err := filepath.Glob("testdata/hooks/*.json")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("%d recordings, %v", len(files), err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := Read(f)
+		f.Close()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if in.Conn.URL() != "http://127.0.0.1:9999" || in.Conn.Dir != "/root/.stash" || in.Conn.Cookie.Name != "session" {
+			t.Errorf("%s: connection %+v", name, in.Conn)
+		}
+		base := filepath.Base(name)
+		if strings.HasPrefix(base, "_") {
+			if in.Hook != nil || in.Args["mode"] == nil {
+				t.Errorf("%s: hook %v, args %v", name, in.Hook, in.Args)
+			}
+			continue
+		}
+		kind := strings.Join(strings.Split(base, ".")[:3], ".")
+		if in.Hook == nil || in.Hook.Type != kind || in.Hook.ID <= 0 {
+			t.Errorf("%s: hook %+v, want %s", name, in.Hook, kind)
+		}
+	}
+}
+
+func TestAHookAndATaskAreTold(t *testing.T) {
+	in, err := Read(strings.NewReader(document(`{"hookContext":{"id":20,"type":"Scene.Update.Post","input":{"id":""},"inputFields":["id","title"]}}`)))
+	if err != nil || !reflect.DeepEqual(in.Hook, &Hook{20, "Scene.Update.Post", []string{"id", "title"}}) || in.Args != nil {
+		t.Errorf("%+v, %v", in, err)
+	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in.Conn.PluginDir != filepath.Join(wd, "plugins/plexsync") {
+		t.Errorf("PluginDir %s is not made absolute", in.Conn.PluginDir)
+	}
+	in, err = Read(strings.NewReader(document(`{"mode":"echo","big":9007199254740993,"o":{"x":[1,{"y":"z"}]}}`) + "\n  \n"))
+	if err != nil || in.Hook != nil || in.Args["big"] != json.Number("9007199254740993") {
+		t.Errorf("%+v, %v", in, err)
+	}
+	for _, none := range []string{"{}", "null"} {
+		if in, err := Read(strings.NewReader(document(none))); err != nil || len(in.Args) != 0 {
+			t.Errorf("args %s: %+v, %v", none, in, err)
+		}
+	}
+}
+
+func TestABadDocumentGivesOneClearSentence(t *testing.T) {
+	for text, says := range map[string]string{
+		"":                           "stdin is empty",
+		"   ":                        "stdin is empty",
+		"{":                          "cut off",
+		document(`{"mode":"x"`)[:90]: "cut off",
+		"hello":                      "not a JSON document",
+		"[]":                         "wrong type",
+		`{}`:                         "server_connection is missing",
+		`{"server_connection":null}`: "server_connection is missing",
+		`{"server_connection":{"Port":0,"Dir":"/x"}}`:                                     "Port is 0",
+		`{"server_connection":{"Port":70000,"Dir":"/x"}}`:                                 "Port is 70000",
+		`{"server_connection":{"Port":"9999","Dir":"/x"}}`:                                "server_connection.Port has the wrong type",
+		`{"server_connection":{"Port":1}}`:                                                "Dir is missing",
+		`{"server_connection":{"Port":1,"Dir":"/x","Scheme":"ftp"}}`:                      "Scheme must be http or https",
+		document(`{"hookContext":{"type":"Scene.Update.Post"}}`):                          "hookContext.id is missing",
+		document(`{"hookContext":{"id":1}}`):                                              "hookContext.type is missing",
+		document(`{"hookContext":{"id":1.5,"type":"Scene.Update.Post"}}`):                 "must be a whole number",
+		document(`{"hookContext":7}`):                                                     "wrong type",
+		document(`[1]`):                                                                   "wrong type",
+		document(`{"a":` + strings.Repeat("[", 20000) + strings.Repeat("]", 20000) + `}`): "stdin:",
+	} {
+		_, err := Read(strings.NewReader(text))
+		if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%.60q: error %v, want one with %q", text, err, says)
+		}
+	}
+}
+
+// endless is a document with a cover of n bytes, made as it is read.
+func endless(n int64) io.Reader {
+	head, tail, _ := strings.Cut(document(`{"hookContext":{"id":7,"type":"Scene.Update.Post","input":{"cover_image":"@"},"inputFields":["cover_image"]}}`), "@")
+	return io.MultiReader(strings.NewReader(head), io.LimitReader(letters{}, n), strings.NewReader(tail))
+}
+
+type letters struct{}
+
+func (letters) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = 'A'
+	}
+	return len(p), nil
+}
+
+func TestALargeCoverIsNotHeldInMemory(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	in, err := Read(endless(20 << 20))
+	runtime.ReadMemStats(&after)
+	if err != nil || in.Hook == nil || in.Hook.ID != 7 || len(in.Hook.Fields) != 1 {
+		t.Fatalf("%+v, %v", in.Hook, err)
+	}
+	if used := after.TotalAlloc - before.TotalAlloc; used > 2<<20 {
+		t.Errorf("a cover of 20 MiB cost %d KiB of memory", used>>10)
+	}
+}
+
+func TestAStringIsNeverCutInsideAnEscape(t *testing.T) {
+	for pad := range 12 {
+		long := strings.Repeat("x", maxString-pad) + strings.Repeat(`\u00e9\\\"`, 50)
+		in, err := Read(strings.NewReader(document(`{"mode":"` + long + `","after":true}`)))
+		if err != nil || in.Args["after"] != true || !strings.HasPrefix(in.Args["mode"].(string), "xxx") {
+			t.Errorf("pad %d: %v", pad, err)
+		}
+	}
+	many := `{"mode":"x","list":[` + strings.Repeat(`"`+strings.Repeat("y", 60000)+`",`, 200) + `""]}`
+	if _, err := Read(strings.NewReader(document(many))); err == nil || !strings.Contains(err.Error(), "too large") {
+		t.Errorf("12 MB of strings: %v", err)
+	}
+}
+
+func TestStashIsCalledWhereItListens(t *testing.T) {
+	for c, want := range map[Connection]string{
+		{Scheme: "http", Host: "0.0.0.0", Port: 9999}:    "http://127.0.0.1:9999",
+		{Host: "", Port: 80}:                             "http://127.0.0.1:80",
+		{Scheme: "https", Host: "::", Port: 9999}:        "https://127.0.0.1:9999",
+		{Scheme: "http", Host: "::1", Port: 9999}:        "http://[::1]:9999",
+		{Scheme: "http", Host: "[fe80::1]", Port: 9999}:  "http://[fe80::1]:9999",
+		{Scheme: "http", Host: "localhost", Port: 12345}: "http://localhost:12345",
+	} {
+		if got := c.URL(); got != want {
+			t.Errorf("%+v: %s, want %s", c, got, want)
+		}
+	}
+}
+
+func TestTheCookieIsNeverPrinted(t *testing.T) {
+	c := Connection{Cookie: Cookie{"session", secret}}
+	data, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "cookie", c.Cookie, "conn", c)
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v", c), fmt.Sprintf("%#v", c), string(data), log.String()} {
+		if strings.Contains(text, secret) {
+			t.Errorf("printed: %s", text)
+		}
+	}
+}
+
+func TestLinesAreWrittenAsStashReadsThem(t *testing.T) {
+	var out bytes.Buffer
+	h := NewHandler(&out, LevelTrace)
+	log := slog.New(h)
+	h.AddSecret(secret)
+	for _, c := range []struct {
+		write func()
+		want  string
+	}{
+		{func() { log.Info("hello") }, "\x01i\x02hello\n"},
+		{func() { log.Log(context.Background(), LevelTrace, "a") }, "\x01t\x02a\n"},
+		{func() { log.Debug("a") }, "\x01d\x02a\n"},
+		{func() { log.Warn("a") }, "\x01w\x02a\n"},
+		{func() { log.Error("a") }, "\x01e\x02a\n"},
+		{func() { log.Info("two\nlines\x01e\x02forged\r\u2028") }, "\x01i\x02two lines e forged  \n"},
+		{func() { log.Info("bad \xff") }, "\x01i\x02bad \uFFFD\n"},
+		{func() { log.With("a", 1).WithGroup("g").Info("m", "b", "x y", slog.Group("h", "c", "")) }, "\x01i\x02m a=1 g.b=\"x y\" g.h.c=\"\"\n"},
+		{func() { log.Error("token "+secret+" in /?t=s3cret%2B%2Fvalue", "err", errors.New(secret)) }, "\x01e\x02token [secret] in /?t=[secret] err=[secret]\n"},
+		{func() { h.Progress(0.25) }, "\x01p\x020.2500\n"},
+		{func() { h.Progress(0.2501); h.Progress(math.NaN()) }, ""},
+		{func() { h.Progress(7) }, "\x01p\x021.0000\n"},
+		{func() { h.Progress(math.Inf(-1)) }, "\x01p\x020.0000\n"},
+	} {
+		out.Reset()
+		c.write()
+		if out.String() != c.want {
+			t.Errorf("%q, want %q", &out, c.want)
+		}
+	}
+	if quiet := NewHandler(&out, nil); quiet.Enabled(context.Background(), slog.LevelDebug) {
+		t.Error("debug lines are on by default")
+	}
+}
+
+func TestGuardWritesExactlyOneObject(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		fn   func() (any, error)
+		says string // in error; "" = none
+		code int
+	}{
+		{"a value", func() (any, error) { return map[string]int{"n": 1}, nil }, "", 0},
+		{"nothing", func() (any, error) { return nil, nil }, "", 0},
+		{"an error", func() (any, error) { return 1, errors.New("no room") }, "no room", 1},
+		{"an error without a text", func() (any, error) { return nil, errors.New(" ") }, "failed without a reason", 1},
+		{"an error with a secret", func() (any, error) { return nil, errors.New("token " + secret) }, "token [secret]", 1},
+		{"a panic", func() (any, error) { panic("boom " + secret) }, "internal error", 1},
+		{"a panic with nil", func() (any, error) { panic(nil) }, "internal error", 1},
+		{"a value that is no JSON", func() (any, error) { return func() {}, nil }, "cannot be written as JSON", 1},
+		{"a value with a secret", func() (any, error) { return secret, nil }, "", 0},
+	} {
+		var out bytes.Buffer
+		h := NewHandler(io.Discard, nil)
+		h.AddSecret(secret)
+		code := h.Guard(&out, c.fn)
+		var got struct {
+			Error  *string
+			Output any
+		}
+		d := json.NewDecoder(&out)
+		if err := d.Decode(&got); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if d.More() {
+			t.Errorf("%s: more than one object", c.name)
+		}
+		if code != c.code || (got.Error != nil) != (c.says != "") || got.Error != nil && !strings.Contains(*got.Error, c.says) {
+			t.Errorf("%s: code %d, error %v; want %d, %q", c.name, code, got.Error, c.code, c.says)
+		}
+		if text := fmt.Sprint(got.Output); strings.Contains(text, secret) || got.Error != nil && strings.Contains(*got.Error, secret) {
+			t.Errorf("%s: the secret is written", c.name)
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte(document(`{"hookContext":{"id":1,"type":"Scene.Update.Post"}}`)))
+	f.Add([]byte(document(`{"mode":"\ud83d\ude00\\"}`)))
+	f.Add([]byte(`{"server_connection":{"Port":1e400}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		in, err := Read(bytes.NewReader(data))
+		if err == nil && (in.Conn.Port < 1 || in.Conn.Dir == "" || in.Hook == nil && in.Args == nil) {
+			t.Errorf("taken: %+v", in)
+		}
+	})
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add("hello", "value")
+	f.Add(strings.Repeat("é", 70000), "\x01e\x02")
+	f.Fuzz(func(t *testing.T, text, value string) {
+		var out bytes.Buffer
+		slog.New(NewHandler(&out, nil)).Info(text, "key", value)
+		line := out.String()
+		if len(line) >= 3*maxLine || strings.Count(line, "\n") != 1 || !strings.HasPrefix(line, "\x01i\x02") || !strings.HasSuffix(line, "\n") ||
+			strings.Count(line, "\x01") != 1 || !utf8.ValidString(line) {
+			t.Errorf("a line of %d bytes: %.200q", len(line), line)
+		}
+	})
+}
+
+func BenchmarkRead(b *testing.B) {
+	small := document(`{"hookContext":{"id":20,"type":"Scene.Update.Post","input":{"id":"20","title":"New"},"inputFields":["id","title"]}}`)
+	b.Run("hook", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := Read(strings.NewReader(small)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("hook with a cover of 20 MB", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := Read(endless(20_000_000)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
