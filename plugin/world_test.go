@@ -188,12 +188,6 @@ func (w *world) shows(key string, want map[string]string) {
 	}
 }
 
-// writes counts what changed something in Plex since the last look, pictures too.
-func (w *world) writes() int {
-	c := w.plex.Counts()
-	return c.Writes + c.Uploads
-}
-
 // log is the plugin's part of Stash's log.
 func (w *world) log() string {
 	var b strings.Builder
@@ -270,5 +264,3 @@ func picture(seed int) []byte {
 	}
 	return b.Bytes()
 }
-
-func ptr[T any](v T) *T { return &v }

@@ -130,14 +130,7 @@ func groups(e Edit) []group {
 			}
 			g.params = append(g.params, p)
 		}
-		// The comma separates names, so each is encoded once more of its own.
-		for names := range slices.Chunk(l.Remove, removalsPerParam) {
-			encoded := make([]string, len(names))
-			for i, n := range names {
-				encoded[i] = escape(n)
-			}
-			g.params = append(g.params, param(l.Field+"[].tag.tag-", strings.Join(encoded, ",")))
-		}
+		g.params = append(g.params, removals(l)...)
 		g.params = append(g.params, lock(l.Field)...)
 		all = append(all, g)
 	}
@@ -149,8 +142,32 @@ func groups(e Edit) []group {
 	return all
 }
 
-// removalsPerParam keeps the removals of a long list cuttable.
-const removalsPerParam = 20
+// removalsSize is how long a parameter with removals may get, in bytes.
+const removalsSize = 6000
+
+// removals writes what has to go from a list: in one parameter if it fits, because
+// nobody has said what Plex makes of two of one name; those that do not fit into
+// one are too long to travel together anyway. The comma separates names, so each is
+// encoded once more of its own.
+func removals(l ListEdit) []string {
+	name := l.Field + "[].tag.tag-"
+	var params []string
+	value := ""
+	for _, n := range l.Remove {
+		n = escape(n)
+		if value != "" && len(param(name, value+","+n)) > removalsSize {
+			params, value = append(params, param(name, value)), ""
+		}
+		if value != "" {
+			value += ","
+		}
+		value += n
+	}
+	if value != "" {
+		params = append(params, param(name, value))
+	}
+	return params
+}
 
 // pack fills queries of at most room bytes with whole groups in their order. A
 // group that is larger by itself is cut between its parameters.
