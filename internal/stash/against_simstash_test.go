@@ -218,8 +218,10 @@ func TestASessionIsKeptFreshAndItsEndIsTold(t *testing.T) {
 func TestWhateverIsWrongWithStashIsNoJobsFault(t *testing.T) {
 	const secret = "SECRET-cookie"
 	for name, answer := range map[string]http.HandlerFunc{
-		"500":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.Header.Get("Cookie"), 500) },
-		"422":     func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.Header.Get("Cookie"), http.StatusUnprocessableEntity) },
+		"500": func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.Header.Get("Cookie"), 500) },
+		"422": func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, r.Header.Get("Cookie"), http.StatusUnprocessableEntity)
+		},
 		"HTML":    func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>", r.Header.Get("Cookie")) },
 		"half":    func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `{"data":{"findScenes":{"scen`) },
 		"null":    func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, `null`) },
@@ -230,7 +232,9 @@ func TestWhateverIsWrongWithStashIsNoJobsFault(t *testing.T) {
 		"GraphQL error": func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, `{"errors":[{"message":"database is locked"}],"data":null}`)
 		},
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://evil.invalid/", http.StatusFound) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://evil.invalid/", http.StatusFound)
+		},
 	} {
 		s := httptest.NewServer(answer)
 		c, err := stash.New(stash.Options{URL: s.URL, CookieName: "session", CookieValue: secret})
