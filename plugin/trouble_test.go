@@ -170,8 +170,20 @@ func TestAPlexThatAnswersHTMLIsNotPlex(t *testing.T) {
 		t.Errorf("job %+v, %v", jobs, err)
 	}
 	w.plex.ClearScript()
-	w.task("Retry dead letters") // there are none; the job is not due yet
-	_ = item
+	w.task("Process queue")
+	w.shows(item, map[string]string{"title": "A"})
+}
+
+func TestASceneWithoutAFileSaysSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	scene := w.stash.AddScene(simstash.Scene{})
+	w.edit(scene, map[string]any{"title": "A"})
+	w.settle()
+	w.wantLog(simstash.LevelInfo, fmt.Sprintf("scene %d has no file in Stash", scene))
+	if n := w.queued(); n != 0 {
+		t.Errorf("%d jobs are left", n)
+	}
 }
 
 func TestASceneThatIsGoneLeavesNothingBehind(t *testing.T) {
@@ -183,6 +195,7 @@ func TestASceneThatIsGoneLeavesNothingBehind(t *testing.T) {
 	w.mutate(`mutation($id: ID!){ sceneDestroy(input: {id: $id}) }`, map[string]any{"id": scene})
 	w.settle()
 	w.shows(item, map[string]string{"title": "A"})
+	w.wantLog(simstash.LevelInfo, fmt.Sprintf("scene %d is no longer in Stash", scene))
 	pushed, err := w.db().PushedOfScenes(context.Background(), scene)
 	if err != nil || len(pushed) != 0 || w.queued() != 0 {
 		t.Errorf("pushed %+v, %v; %d jobs", pushed, err, w.queued())

@@ -126,10 +126,10 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 				if t, ok := first(m.TotalSize, resp.Header.Get("X-Plex-Container-Total-Size")); ok {
 					total = t
 				}
-				if !told && total < 0 && len(m.Metadata) > 0 {
+				if len(m.Metadata) > 0 {
 					// Paging may be ignored altogether: then it is all there, each time.
 					head := string(m.Metadata[0].RatingKey)
-					last = len(m.Metadata) != pageSize || head == previous
+					last = head == previous || !told && total < 0 && len(m.Metadata) != pageSize
 					previous = head
 				}
 				next = max(start, offset+len(m.Metadata))
@@ -151,8 +151,8 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 			return items, err
 		case failed != nil:
 			return items, failed
-		case next == start && total > start:
-			return items, &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf("Plex returned %d of %d items and then no more", start, total)}
+		case (next == start || last) && total > next:
+			return items, &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf("Plex returned %d of %d items and then no more", next, total)}
 		case last, next == start, total >= 0 && next >= total:
 			return items, nil
 		}

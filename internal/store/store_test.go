@@ -52,7 +52,7 @@ func hookProcess(dir string) int {
 }
 
 func TestManyProcessesMakeANewDatabaseAtOnce(t *testing.T) {
-	const processes = 60
+	const processes = 200
 	dir := filepath.Join(t.TempDir(), "new")
 	var wg sync.WaitGroup
 	for range processes {

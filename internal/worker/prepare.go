@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"path"
 	"runtime/debug"
 	"slices"
@@ -179,7 +180,11 @@ func (d *drain) askStash(ctx context.Context, all []*attempt) {
 		default:
 			if why := d.skip(a.scene); why != "" {
 				a.verdict = job.Unchanged
-				d.log.Debug(fmt.Sprintf("%s: %s", a.job.Subject, why))
+				level := slog.LevelDebug
+				if len(a.scene.Files) == 0 {
+					level = slog.LevelInfo // nobody asked for that
+				}
+				d.log.Log(ctx, level, fmt.Sprintf("%s %s", a.job.Subject, why))
 			}
 		}
 	}
@@ -189,7 +194,7 @@ func (d *drain) askStash(ctx context.Context, all []*attempt) {
 func (w *Worker) skip(s *Scene) string {
 	switch {
 	case len(s.Files) == 0:
-		return "has no file in Stash, so Plex cannot have it"
+		return "has no file in Stash, so nothing can be synced; scan its folder or assign a file to it"
 	case w.opt.OnlyOrganized && !s.Organized:
 		return "is not organized, and onlyOrganized is on"
 	case s.Meta.Empty():
@@ -228,6 +233,7 @@ func (d *drain) gone(ctx context.Context, a *attempt) {
 		a.queue = append(a.queue, job.Scene(heir))
 	}
 	a.verdict = job.Gone
+	d.log.Info(fmt.Sprintf("%s is no longer in Stash: it is forgotten here, and what Plex shows stays", a.job.Subject))
 }
 
 // ownerOf returns the scene that has a file at a path as Plex sees it, 0 if none
