@@ -69,6 +69,13 @@ func (d *drain) meet(ctx context.Context) (bool, error) {
 	}
 	if changed {
 		d.log.Warn("This is another Plex server than before: its items are looked up anew")
+		// What was learnt of the other one need not hold.
+		if err := d.queue.SetMeta(ctx, metaDropsSeveral, ""); err != nil {
+			return false, err
+		}
+		d.mu.Lock()
+		d.dropsSeveral = false
+		d.mu.Unlock()
 	}
 	d.log.Debug(fmt.Sprintf("Plex %s", version))
 	if x.libraries, err = d.libraries(ctx); err != nil {
