@@ -1,5 +1,15 @@
-// Package stash asks Stash, over GraphQL, what PlexSync needs to know. Its errors
-// carry a class (package job): whatever is wrong with Stash is no job's fault.
+// Package stash asks Stash, over GraphQL, what PlexSync needs to know.
+//
+// Its errors are [job.Error] with class [job.ClassStashUnreachable], whatever is
+// wrong with Stash: it is out, the session has ended, it is too old to understand
+// the question, its answer is cut or garbled. All of that is Stash's state and no
+// job's fault, so that no job may become a dead letter by it; the hint says what a
+// person can do. The exception is a picture that Stash cannot give, see
+// [Client.Cover]. When the caller's own context ends, its error is in the chain.
+// No error holds a body, a cookie or a key.
+//
+// Nothing is tried twice here: a hook, whom a person waits for, asks too, and Stash
+// is on our own host, where what fails now fails in 100 ms too. The queue waits.
 package stash
 
 import (
@@ -12,9 +22,11 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	graphql "github.com/hasura/go-graphql-client"
 
@@ -25,51 +37,56 @@ import (
 type Options struct {
 	// URL is Stash's base address, such as http://127.0.0.1:9999.
 	URL string
-	// CookieName and CookieValue are the session's. Stash answers each request with
-	// a fresh one, which is kept in memory.
+	// CookieName and CookieValue are the session's, as a plugin gets them; empty
+	// where Stash asks for no login. Each answer brings a fresh one, which is kept in
+	// memory, so that a client that asks at least once in Stash's max_session_age
+	// (one hour unless set) stays logged in.
 	CookieName, CookieValue string
-	// APIKey is used instead if it is set.
+	// APIKey is Stash's API key, used instead of the cookie if it is set.
 	APIKey string
-	// Transport is for tests; nil = our own. Over https it does not verify Stash's
-	// certificate, which cannot name the address that we use.
+	// Transport is for tests; nil = our own, which waits 5 s for a connection. Over
+	// https it does not verify Stash's certificate, which cannot name the address
+	// that a plugin uses.
 	Transport http.RoundTripper
-	// Timeout of each call; 0 = 30 s.
+	// Timeout bounds each request with its answer; 0 = 30 s.
 	Timeout time.Duration
 }
 
 const (
 	connectTimeout = 5 * time.Second
 	callTimeout    = 30 * time.Second
-	// maxAnswer is the most that is read of an answer: a hundred scenes with long
-	// texts are far below.
+	// maxAnswer is the most that is read of an answer, in bytes: a hundred scenes
+	// with long texts are far below.
 	maxAnswer = 64 << 20
 )
 
-// Client asks one Stash. Its methods may be called from several goroutines.
+// Client asks one Stash. Its methods may be called from several goroutines. Only
+// the host of Options.URL is ever asked: redirects are errors.
 type Client struct {
-	base *url.URL
-	http *http.Client
-	gql  *graphql.Client
+	base      *url.URL // without a slash at the end
+	http      *http.Client
+	gql       *graphql.Client // for queries
+	mutations *graphql.Client
+	timeout   time.Duration
 
-	timeout time.Duration
-
-	mu     sync.Mutex
-	cookie string // "name=value"
-	apiKey string
+	mu         sync.Mutex
+	cookieName string
+	cookie     string // its value
+	apiKey     string
+	past       []string // secrets of before, which an answer under way may echo
 }
 
 // New makes a client; nothing is asked yet.
 func New(o Options) (*Client, error) {
-	base, err := url.Parse(strings.TrimRight(o.URL, "/"))
+	base, err := url.Parse(o.URL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, fmt.Errorf("Stash's address %q is not a URL", o.URL)
+		// Not quoted: a person may have put a password into it.
+		return nil, errors.New("Stash's address is not a URL; right would be, for example, http://127.0.0.1:9999")
 	}
-	c := &Client{base: base, timeout: o.Timeout, apiKey: o.APIKey}
+	base = &url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host, Path: strings.TrimRight(base.Path, "/")}
+	c := &Client{base: base, timeout: o.Timeout, cookieName: o.CookieName, cookie: o.CookieValue, apiKey: o.APIKey}
 	if c.timeout <= 0 {
 		c.timeout = callTimeout
-	}
-	if o.CookieValue != "" {
-		c.cookie = o.CookieName + "=" + o.CookieValue
 	}
 	transport := o.Transport
 	if transport == nil {
@@ -81,17 +98,19 @@ func New(o Options) (*Client, error) {
 			IdleConnTimeout:     time.Minute,
 		}
 	}
-	c.http = &http.Client{
-		Transport:     session{c, transport},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	c.gql = graphql.NewClient(base.String()+"/graphql", c.http)
+	c.http = &http.Client{Transport: session{c, transport}}
+	c.mutations = graphql.NewClient(base.JoinPath("graphql").String(), c.http)
+	c.gql = c.mutations.WithRequestModifier(func(r *http.Request) {
+		// Without a value it is not sent, but allows net/http to ask again when a kept
+		// connection turns out to be dead, as after a restart of Stash.
+		r.Header["Idempotency-Key"] = nil
+	})
 	return c, nil
 }
 
 // session sends what proves who we are, keeps the fresh cookie that each answer
-// brings, and turns statuses into classed errors, before the GraphQL client sees
-// them: that one would quote bodies.
+// brings, and turns statuses into classed errors before the GraphQL client sees
+// them: that one keeps the bodies of such answers in its errors.
 type session struct {
 	*Client
 	next http.RoundTripper
@@ -103,168 +122,217 @@ func (s session) RoundTrip(r *http.Request) (*http.Response, error) {
 	if s.apiKey != "" {
 		r.Header.Set("ApiKey", s.apiKey)
 	} else if s.cookie != "" {
-		r.Header.Set("Cookie", s.cookie)
+		r.Header.Set("Cookie", s.cookieName+"="+s.cookie)
 	}
-	name, _, _ := strings.Cut(s.cookie, "=")
 	s.mu.Unlock()
+	// With */* first, Stash answers an invalid query in another form.
 	r.Header.Set("Accept", "application/json, image/*, */*;q=0.1")
 	resp, err := s.next.RoundTrip(r)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range resp.Cookies() {
-		if c.Name == name && c.Value != "" {
-			s.mu.Lock()
-			s.cookie = c.Name + "=" + c.Value
-			s.mu.Unlock()
+	for _, fresh := range resp.Cookies() {
+		if fresh.Name == s.cookieName && fresh.Value != "" {
+			s.renew(fresh.Value)
 		}
 	}
-	switch {
-	case resp.StatusCode == http.StatusOK, resp.StatusCode == http.StatusNotModified:
-		resp.Body = &bounded{resp.Body, maxAnswer}
+	resp.Body = &body{resp.Body, maxAnswer}
+	if resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusNotModified {
 		return resp, nil
 	}
-	io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
 	resp.Body.Close()
 	return nil, statusError(resp.StatusCode)
 }
 
+// pastSecrets is how many are remembered: more than requests are under way at once.
+const pastSecrets = 16
+
+func (c *Client) renew(cookie string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cookie == "" || c.cookie == cookie {
+		return
+	}
+	c.forget(c.cookie)
+	c.cookie = cookie
+}
+
+// forget keeps a secret that is not used any more out of errors. It wants the lock.
+func (c *Client) forget(secret string) {
+	if !slices.Contains(c.past, secret) {
+		c.past = append(c.past[max(0, len(c.past)-pastSecrets+1):], secret)
+	}
+}
+
 // statusError is the failure of an answer that is not 200. Stash sends 401 when a
-// session has expired, and a redirect to its login page for a picture.
+// session has ended, for a picture a redirect to its login page, and 422 or 400 for
+// a query that does not fit its schema.
 func statusError(status int) error {
 	e := &job.Error{Class: job.ClassStashUnreachable, Status: status}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status/100 == 3:
-		e.Hint = "The session that Stash gave has ended; the next event or task brings a new one"
+		e.Hint = "Stash does not accept the session or API key (any more); the next event or task brings a new session"
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		e.Hint = "This Stash does not understand PlexSync; v0.28 or newer is needed"
+		e.Hint = "This Stash does not understand PlexSync; it needs Stash " + minVersion + " or newer, and a newer PlexSync for a Stash that is newer than it"
+	case status == http.StatusNotFound:
+		e.Hint = "Is there a Stash at this address?"
 	}
 	return e
 }
 
-// bounded fails when more is read than should be there.
-type bounded struct {
+// body fails when more is read of it than should be there, and is read to its end
+// when it is closed: only then can the connection be used again.
+type body struct {
 	io.ReadCloser
 	left int64
 }
 
-func (b *bounded) Read(p []byte) (int, error) {
+// maxDrain is how much may be unread at the end; with more, a new connection is
+// cheaper.
+const maxDrain = 64 << 10
+
+func (b *body) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, errors.New("the answer is too large")
+		return 0, errTooLarge
 	}
 	return n, err
 }
 
-// query runs a query or mutation and decodes its data into out.
-func (c *Client) query(ctx context.Context, op, query string, vars map[string]any, out any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	data, err := c.gql.ExecRaw(ctx, query, vars)
-	if err == nil && len(data) == 0 {
-		err = errors.New("the answer is empty")
-	}
-	if err == nil {
-		if err = json.Unmarshal(data, out); err == nil {
-			return nil
-		}
-		err = errors.New("the answer is not what was asked for")
-	}
-	return c.fail(op, err)
+func (b *body) Close() error {
+	io.CopyN(io.Discard, b.ReadCloser, maxDrain)
+	return b.ReadCloser.Close()
 }
 
-// fail gives err its class and operation, without anything that was sent or
-// received but Stash's own messages.
-func (c *Client) fail(op string, err error) error {
-	out := &job.Error{Class: job.ClassStashUnreachable, Op: op}
-	var classed *job.Error
-	var fromStash graphql.Errors
-	var transport *url.Error
-	switch {
-	case errors.As(err, &classed):
-		out.Status, out.Hint, out.Err = classed.Status, classed.Hint, classed.Err
-	case errors.As(err, &transport):
-		out.Err = transport.Err // without the URL
-		if transport.Timeout() {
-			out.Err = fmt.Errorf("no answer within %s", c.timeout)
-		}
-	case errors.As(err, &fromStash) && len(fromStash) > 0:
-		switch code, _ := fromStash[0].Extensions["code"].(string); code {
-		case graphql.ErrRequestError, graphql.ErrJsonDecode, graphql.ErrJsonEncode, graphql.ErrGraphQLDecode, graphql.ErrGraphQLEncode:
-			out.Err = errors.New("the answer is cut off or no GraphQL answer")
-		default:
-			out.Err = graphqlError(fromStash[0].Message)
-		}
-	default:
-		out.Err = err
+// failure is what went wrong with an answer, in words of ours.
+type failure string
+
+func (f failure) Error() string { return string(f) }
+
+const (
+	errTooLarge = failure("the answer is too large")
+	errCut      = failure("the answer is cut off")
+	errGarbled  = failure("the answer cannot be read")
+	errAnswer   = failure("the answer is not what was asked for")
+)
+
+// refusal is a GraphQL error: Stash answered, but not with (all of) the data.
+type refusal struct {
+	message string // Stash's own, without secrets
+	// parts are the fields of the query that the errors are about; all others were
+	// answered. nil if there is no telling.
+	parts []string
+}
+
+func (r *refusal) Error() string { return "Stash says: " + r.message }
+
+// query runs a query or mutation and decodes its data into out. A *refusal with
+// parts leaves the data of the other parts in out.
+func (c *Client) query(ctx context.Context, op, query string, vars map[string]any, out any) error {
+	call, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	gql := c.gql
+	if strings.HasPrefix(query, "mutation") {
+		gql = c.mutations
 	}
-	if errors.Is(err, context.Canceled) {
-		out.Err = context.Canceled
+	data, err := gql.ExecRaw(call, query, vars)
+	undecoded := json.Unmarshal(data, out)
+	if err == nil && undecoded != nil {
+		err = errAnswer
+	}
+	if err == nil {
+		return nil
+	}
+	err = c.fail(ctx, op, err)
+	var refused *refusal
+	if undecoded != nil && errors.As(err, &refused) {
+		refused.parts = nil
+	}
+	return err
+}
+
+// fail gives err its class and operation, and leaves out everything that was sent
+// or received but Stash's own messages. ctx is the caller's.
+func (c *Client) fail(ctx context.Context, op string, err error) error {
+	out := &job.Error{Class: job.ClassStashUnreachable, Op: op}
+	var own *job.Error
+	switch {
+	case ctx.Err() != nil:
+		out.Err = ctx.Err()
+	case errors.As(err, &own):
+		out.Class, out.Status, out.Hint, out.Err = own.Class, own.Status, own.Hint, own.Err
+	default:
+		out.Err = c.cause(err)
 	}
 	return out
 }
 
-// graphqlError is what Stash answered instead of data.
-type graphqlError string
-
-func (e graphqlError) Error() string { return "Stash answered: " + string(e) }
-
-// State is what a process asks Stash for at its start.
-type State struct {
-	Version string
-	// Settings of the plugin by name; empty if none was ever set.
-	Settings map[string]any
+// cause is what went wrong, in words that quote nothing: net/http and the GraphQL
+// client put pieces of answers into some of their errors.
+func (c *Client) cause(err error) error {
+	var list graphql.Errors
+	var network *net.OpError
+	var timeout net.Error
+	var record tls.RecordHeaderError
+	var words failure
+	switch {
+	// An error of the GraphQL client itself has a cause, one of Stash has none.
+	case errors.As(err, &list) && len(list) > 0 && list[0].Unwrap() == nil:
+		return c.refusal(list)
+	case errors.As(err, &network) && network.Op == "dial":
+		return network // names the address and the system's reason
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return fmt.Errorf("no answer within %s", c.timeout)
+	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
+		return errors.New("one side speaks http, the other https")
+	case errors.As(err, &words):
+		return words
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), network != nil:
+		return errCut
+	}
+	return errGarbled
 }
 
-// State asks for the version and the plugin's settings.
-func (c *Client) State(ctx context.Context) (State, error) {
-	var out struct {
-		Version       struct{ Version string }
-		Configuration struct{ Plugins map[string]map[string]any }
+// maxMessage is how much of a message of Stash is told, in characters.
+const maxMessage = 200
+
+func (c *Client) refusal(list graphql.Errors) *refusal {
+	r := &refusal{message: c.clean(list[0].Message), parts: []string{}}
+	for _, e := range list {
+		var part string
+		if len(e.Path) > 0 {
+			part, _ = e.Path[0].(string)
+		}
+		if part == "" {
+			r.parts = nil
+			break
+		}
+		r.parts = append(r.parts, part)
 	}
-	if err := c.query(ctx, "ask Stash for the settings", stateQuery, nil, &out); err != nil {
-		return State{}, err
-	}
-	return State{Version: out.Version.Version, Settings: out.Configuration.Plugins["plexsync"]}, nil
+	return r
 }
 
-// RunTask asks Stash to run the plugin as a task with these arguments and returns
-// Stash's id of the job. The description is shown in Stash's task list.
-func (c *Client) RunTask(ctx context.Context, description string, args map[string]any) (string, error) {
-	var out struct {
-		RunPluginTask string `json:"runPluginTask"`
+// clean makes one short line without our secrets of a message.
+func (c *Client) clean(message string) string {
+	c.mu.Lock()
+	secrets := append(slices.Clone(c.past), c.cookie, c.apiKey)
+	c.mu.Unlock()
+	if password, ok := c.base.User.Password(); ok {
+		secrets = append(secrets, password)
 	}
-	err := c.query(ctx, "ask Stash to run the drain", runTaskMutation, map[string]any{"description": description, "args": args}, &out)
-	return out.RunPluginTask, err
-}
-
-// JobState is how a job of Stash's task list stands; "" if Stash does not know it.
-type JobState string
-
-// The states in which a job is still to be expected.
-const (
-	JobReady   JobState = "READY"
-	JobRunning JobState = "RUNNING"
-)
-
-// JobState asks how a job stands. Stash forgets its jobs when it is restarted.
-func (c *Client) JobState(ctx context.Context, id string) (JobState, error) {
-	var out struct {
-		FindJob *struct{ Status JobState } `json:"findJob"`
+	for _, s := range secrets {
+		if s != "" {
+			message = strings.ReplaceAll(message, s, "***")
+		}
 	}
-	err := c.query(ctx, "ask Stash about its job "+id, jobQuery, map[string]any{"id": id}, &out)
-	if err != nil || out.FindJob == nil {
-		return "", err
+	short := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, message))
+	if len(short) > maxMessage {
+		short = append(short[:maxMessage], '…')
 	}
-	return out.FindJob.Status, nil
-}
-
-// CheckVersion says whether a version of Stash is too old; one that cannot be read
-// is not.
-func CheckVersion(v string) error {
-	var major, minor int
-	if n, _ := fmt.Sscanf(strings.TrimPrefix(v, "v"), "%d.%d", &major, &minor); n == 2 && major == 0 && minor < 28 {
-		return fmt.Errorf("this is Stash %s; PlexSync needs v0.28 or newer", v)
-	}
-	return nil
+	return string(short)
 }

@@ -1,7 +1,7 @@
 package stash
 
-// The queries, each whole and in one place: a test checks them against the schema
-// of a real Stash.
+// The queries, each whole and in one place: a test checks every constant here
+// against the schema of a real Stash. They fit Stash from v0.28 on.
 
 // sceneFields is what a scene's wanted state, match and cover need.
 const sceneFields = `
@@ -20,23 +20,36 @@ const stateQuery = `query {
 	configuration { plugins(include: ["plexsync"]) }
 }`
 
+const apiKeyQuery = `query {
+	configuration { general { apiKey } }
+}`
+
 const scenesQuery = `query ($ids: [ID!]) {
 	findScenes(ids: $ids) { scenes { ...S } }
 }` + sceneFields
 
-// sceneQuery is the beginning of a query for scenes one by one, which tells the
-// ones that are missing; see Client.each.
-const sceneQuery = `s%d: findScene(id: %d) { ...S } `
+// sceneAlias is one scene of a query for scenes one by one, which tells the ones
+// that are missing; see Client.each.
+const sceneAlias = `s%d: findScene(id: %[1]d) { ...S } `
 
-const sceneIDsQuery = `query ($which: SceneFilterType, $page: Int!, $size: Int!) {
-	findScenes(scene_filter: $which, filter: {page: $page, per_page: $size, sort: "id", direction: ASC}) { scenes { id } }
+// Listings go on after the last id that was seen, not by page number: so a scene
+// that is destroyed meanwhile does not shift another one out of sight, and the
+// hundredth page costs Stash no more than the first. Without a sort, Stash's lists
+// have no order.
+
+const allScenesQuery = `query ($which: SceneFilterType, $size: Int!) {
+	findScenes(scene_filter: $which, filter: {per_page: $size, sort: "id", direction: ASC}) { scenes { ...S } }
+}` + sceneFields
+
+const sceneIDsQuery = `query ($which: SceneFilterType, $size: Int!) {
+	findScenes(scene_filter: $which, filter: {per_page: $size, sort: "id", direction: ASC}) { scenes { id updated_at } }
 }`
 
-const byPathQuery = `query ($path: String!, $size: Int!) {
-	findScenes(scene_filter: {path: {value: $path, modifier: INCLUDES}}, filter: {per_page: $size, sort: "id", direction: ASC}) {
-		scenes { ...S }
+const sceneFilesQuery = `query ($which: SceneFilterType, $size: Int!) {
+	findScenes(scene_filter: $which, filter: {per_page: $size, sort: "id", direction: ASC}) {
+		scenes { id files { path size duration } }
 	}
-}` + sceneFields
+}`
 
 const runTaskMutation = `mutation ($description: String!, $args: Map!) {
 	runPluginTask(plugin_id: "plexsync", description: $description, args_map: $args)

@@ -5,11 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"maps"
 	"math"
-	"net/http"
-	"net/url"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,27 +15,34 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 )
 
-// Scene is a scene as Stash tells it.
+// Scene is a scene as Stash tells it: texts as they were typed, "" where nothing is
+// set. Performers come in any order, another one each time.
 type Scene struct {
-	ID                                   int64
-	Title, Code, Details, Director, Date string
-	Rating100                            *int
-	Organized                            bool
-	UpdatedAt                            time.Time // whole seconds
-	Files                                []File
-	Studio                               *Studio
-	Performers                           []Performer
-	Tags, Groups                         []Named
-	// ScreenshotURL is the cover's address, for Cover.
+	ID                             int64
+	Title, Code, Details, Director string
+	Date                           string // "2020", "2020-02" or "2020-02-03"
+	Rating100                      *int   // nil = not rated
+	Organized                      bool
+	UpdatedAt                      time.Time // UTC, whole seconds
+	Files                          []File    // the first is the primary one
+	Studio                         *Studio
+	Performers                     []Performer
+	Tags, Groups                   []Named
+	// ScreenshotURL is the cover's address, for Client.Cover. Its host is whatever
+	// name Stash was called by.
 	ScreenshotURL string
 }
 
-// File is a file of a scene, with its path as Stash sees it.
+// File is a file of a scene.
 type File struct {
-	Path     string
-	Size     int64
+	Path     string // as Stash sees it, in the disk's own Unicode form
+	Size     int64  // bytes; 0 = unknown
 	Duration time.Duration
 }
+
+// Basename is the path's last element. A backslash divides too: Stash may run on
+// Windows while we are asked about it elsewhere.
+func (f File) Basename() string { return f.Path[strings.LastIndexAny(f.Path, `/\`)+1:] }
 
 // Studio is a studio with those above it, three at most.
 type Studio struct {
@@ -47,7 +51,7 @@ type Studio struct {
 	Parent *Studio
 }
 
-// Performer is a performer; ImagePath is "" if there is no photo.
+// Performer is a performer; ImagePath is the photo's address, "" if there is none.
 type Performer struct {
 	ID              int64
 	Name, ImagePath string
@@ -59,13 +63,16 @@ type Named struct {
 	Name string
 }
 
-// id is an id as GraphQL writes it: a string of digits.
+// id is an id as GraphQL writes it: a string of digits. 0 was not there.
 type id int64
 
 func (x *id) UnmarshalJSON(b []byte) error {
 	n, err := strconv.ParseInt(strings.Trim(string(b), `"`), 10, 64)
+	if err != nil || n <= 0 {
+		return errAnswer
+	}
 	*x = id(n)
-	return err
+	return nil
 }
 
 type wireNamed struct {
@@ -85,25 +92,56 @@ func (w *wireStudio) studio() *Studio {
 	return &Studio{ID: int64(w.ID), Name: w.Name, Parent: w.Parent.studio()}
 }
 
+type wireFile struct {
+	Path     string
+	Size     json.Number
+	Duration float64 // seconds
+}
+
 type wireScene struct {
 	ID                                   id
 	Title, Code, Details, Director, Date *string
 	Rating100                            *int
 	Organized                            bool
 	UpdatedAt                            time.Time `json:"updated_at"`
-	Files                                []struct {
-		Path     string
-		Size     json.Number
-		Duration float64
-	}
-	Paths      struct{ Screenshot *string }
-	Studio     *wireStudio
-	Performers []struct {
+	Files                                []wireFile
+	Paths                                struct{ Screenshot *string }
+	Studio                               *wireStudio
+	Performers                           []struct {
 		wireNamed
 		ImagePath *string `json:"image_path"`
 	}
 	Tags   []wireNamed
 	Groups []struct{ Group wireNamed }
+}
+
+// whole reports whether everything is there that a scene always has. Half a scene
+// must not pass for one whose lists are empty: that would take them out of Plex.
+func (w *wireScene) whole() bool {
+	if w.ID == 0 || w.UpdatedAt.IsZero() || w.Files == nil || w.Performers == nil || w.Tags == nil || w.Groups == nil {
+		return false
+	}
+	for s := w.Studio; s != nil; s = s.Parent {
+		if s.ID == 0 {
+			return false
+		}
+	}
+	for _, p := range w.Performers {
+		if p.ID == 0 {
+			return false
+		}
+	}
+	for _, t := range w.Tags {
+		if t.ID == 0 {
+			return false
+		}
+	}
+	for _, g := range w.Groups {
+		if g.Group.ID == 0 {
+			return false
+		}
+	}
+	return !slices.ContainsFunc(w.Files, func(f wireFile) bool { return f.Path == "" })
 }
 
 func text(s *string) string {
@@ -113,19 +151,11 @@ func text(s *string) string {
 	return *s
 }
 
-func (w wireScene) scene() Scene {
+func (w *wireScene) scene() Scene {
 	s := Scene{
 		ID: int64(w.ID), Title: text(w.Title), Code: text(w.Code), Details: text(w.Details), Director: text(w.Director),
 		Date: text(w.Date), Rating100: w.Rating100, Organized: w.Organized, UpdatedAt: w.UpdatedAt.UTC(),
-		Studio: w.Studio.studio(), ScreenshotURL: text(w.Paths.Screenshot),
-	}
-	for _, f := range w.Files {
-		size, _ := f.Size.Int64() // unknown is 0
-		d := time.Duration(0)
-		if f.Duration > 0 && f.Duration < math.MaxInt32 {
-			d = time.Duration(f.Duration * float64(time.Second)).Round(time.Millisecond)
-		}
-		s.Files = append(s.Files, File{Path: f.Path, Size: size, Duration: d})
+		Files: files(w.Files), Studio: w.Studio.studio(), ScreenshotURL: text(w.Paths.Screenshot),
 	}
 	for _, p := range w.Performers {
 		x := Performer{ID: int64(p.ID), Name: p.Name, ImagePath: text(p.ImagePath)}
@@ -144,83 +174,120 @@ func (w wireScene) scene() Scene {
 	return s
 }
 
+func files(all []wireFile) []File {
+	var out []File
+	for _, w := range all {
+		f := File{Path: w.Path}
+		f.Size, _ = w.Size.Int64()
+		if w.Duration > 0 && w.Duration < math.MaxInt32 {
+			f.Duration = time.Duration(w.Duration * float64(time.Second)).Round(time.Millisecond)
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
 // batch is how many scenes one request asks for.
 const batch = 100
 
-// Scenes returns the scenes with these ids, in their order, and which of them do
-// not exist. It makes one request for every 100 ids, and a second one for those
-// 100 if one of them is missing, because Stash then refuses them all.
+// Scenes returns the scenes with these ids, in ascending order, each once, and
+// which of them do not exist. It makes one request for every 100 ids, and a second
+// one for those 100 if Stash refuses, as it does when one of them is missing. A
+// scene counts as missing only if Stash says so of this very scene; one that Stash
+// cannot read while it reads others is in neither list.
 func (c *Client) Scenes(ctx context.Context, ids []int64) (found []Scene, missing []int64, err error) {
 	// Stash refuses a query with an id in it twice.
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	for chunk := range slices.Chunk(ids, batch) {
-		var out struct {
-			FindScenes struct{ Scenes []wireScene } `json:"findScenes"`
-		}
 		op := fmt.Sprintf("ask Stash for %d scenes", len(chunk))
-		err := c.query(ctx, op, scenesQuery, map[string]any{"ids": chunk}, &out)
-		var refused graphqlError
+		if len(chunk) == 1 {
+			op = "ask Stash for " + job.Scene(chunk[0]).String()
+		}
+		scenes, err := c.together(ctx, op, chunk)
+		var gone []int64
+		var refused *refusal
 		if errors.As(err, &refused) {
-			scenes, gone, err := c.each(ctx, op, chunk)
-			if err != nil {
-				return nil, nil, err
-			}
-			found, missing = append(found, scenes...), append(missing, gone...)
-			continue
+			scenes, gone, err = c.each(ctx, op, chunk)
 		}
 		if err != nil {
 			return nil, nil, err
 		}
-		got := map[int64]bool{}
-		for _, w := range out.FindScenes.Scenes {
-			found = append(found, w.scene())
-			got[int64(w.ID)] = true
-		}
-		for _, id := range chunk {
-			if !got[id] {
-				missing = append(missing, id)
-			}
-		}
+		found, missing = append(found, scenes...), append(missing, gone...)
 	}
 	return found, missing, nil
 }
 
+// together asks for scenes that all exist; else the error is a *refusal.
+func (c *Client) together(ctx context.Context, op string, ids []int64) ([]Scene, error) {
+	var out struct {
+		FindScenes struct{ Scenes []*wireScene }
+	}
+	if err := c.query(ctx, op, scenesQuery, map[string]any{"ids": ids}, &out); err != nil {
+		return nil, err
+	}
+	byID := map[int64]*wireScene{}
+	for _, w := range out.FindScenes.Scenes {
+		if w != nil && w.whole() {
+			byID[int64(w.ID)] = w
+		}
+	}
+	found := make([]Scene, len(ids))
+	for i, id := range ids {
+		w := byID[id]
+		if w == nil {
+			return nil, c.fail(ctx, op, errAnswer)
+		}
+		found[i] = w.scene()
+	}
+	return found, nil
+}
+
 // each asks for every scene by a field of its own, all in one request; those that
-// are missing are null.
+// are missing are null, with no error about them.
 func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scene, missing []int64, err error) {
 	var q strings.Builder
 	q.WriteString("query { ")
-	for i, id := range ids {
-		fmt.Fprintf(&q, sceneQuery, i, id)
+	for _, id := range ids {
+		fmt.Fprintf(&q, sceneAlias, id)
 	}
 	q.WriteString("}" + sceneFields)
 	var out map[string]*wireScene
-	if err := c.query(ctx, op, q.String(), nil, &out); err != nil {
+	err = c.query(ctx, op, q.String(), nil, &out)
+	var refused *refusal
+	if err != nil && !(errors.As(err, &refused) && refused.parts != nil) {
 		return nil, nil, err
 	}
-	for i, id := range ids {
-		w, ok := out["s"+strconv.Itoa(i)]
+	for _, id := range ids {
+		alias := "s" + strconv.FormatInt(id, 10)
+		w, ok := out[alias]
 		switch {
-		case !ok:
-			return nil, nil, &job.Error{Class: job.ClassStashUnreachable, Op: op, Err: errors.New("the answer lacks scenes that were asked for")}
+		case refused != nil && slices.Contains(refused.parts, alias):
+		case !ok && refused != nil:
+			return nil, nil, err // about something else than scenes
+		case !ok, w != nil && (!w.whole() || int64(w.ID) != id):
+			return nil, nil, c.fail(ctx, op, errAnswer)
 		case w == nil:
 			missing = append(missing, id)
 		default:
 			found = append(found, w.scene())
 		}
 	}
+	if len(found)+len(missing) == 0 {
+		return nil, nil, err // not one scene's fault
+	}
 	return found, missing, nil
 }
 
-// pageSize is how many ids one request for a list asks for.
+// pageSize is how many scenes one request of a listing without details asks for.
 const pageSize = 1000
 
 // SceneIDs calls page with the ids of the scenes that show the performer, studio,
-// tag or group, a thousand at a time: none if it does not exist. A studio's are
-// also those of the studios below it, which show it as their parent. KindLibrary
-// means all scenes.
+// tag or group, ascending, a thousand (and a request) at a time: never if it does
+// not exist. A studio's are also those of the studios below it, which show it as
+// their parent; a tag's are only its own. KindLibrary means all scenes. An error
+// of page ends the listing and is returned as it is.
 func (c *Client) SceneIDs(ctx context.Context, kind job.Kind, id int64, page func(ids []int64) error) error {
 	criterion := map[string]any{"value": []string{strconv.FormatInt(id, 10)}, "modifier": "INCLUDES"}
 	which := map[string]any{}
@@ -238,132 +305,135 @@ func (c *Client) SceneIDs(ctx context.Context, kind job.Kind, id int64, page fun
 	default:
 		return fmt.Errorf("a %s has no scenes", kind)
 	}
-	return c.pages(ctx, fmt.Sprintf("ask Stash for the scenes of %s %d", kind, id), which, page)
-}
-
-// UpdatedSince calls page with the ids of the scenes that were updated after then.
-// Stash's times have whole seconds.
-func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64) error) error {
-	return c.pages(ctx, "ask Stash for recent scenes", map[string]any{"updated_at": map[string]any{
-		"value": then.UTC().Format(time.RFC3339), "modifier": "GREATER_THAN",
-	}}, page)
-}
-
-func (c *Client) pages(ctx context.Context, op string, which map[string]any, page func(ids []int64) error) error {
-	for n := 1; ; n++ {
-		var out struct {
-			FindScenes struct{ Scenes []struct{ ID id } } `json:"findScenes"`
-		}
-		vars := map[string]any{"which": which, "page": n, "size": pageSize}
-		if err := c.query(ctx, op, sceneIDsQuery, vars, &out); err != nil {
-			return err
-		}
-		ids := make([]int64, len(out.FindScenes.Scenes))
-		for i, s := range out.FindScenes.Scenes {
+	op := "ask Stash for the scenes of " + job.Subject{Kind: kind, ID: id}.String()
+	return c.list(ctx, listing{op, sceneIDsQuery, which, pageSize}, 0, func(scenes []*wireScene) (bool, error) {
+		ids := make([]int64, len(scenes))
+		for i, s := range scenes {
 			ids[i] = int64(s.ID)
 		}
-		if len(ids) == 0 {
-			return nil
-		}
-		if err := page(ids); err != nil {
-			return err
-		}
-		if len(ids) < pageSize {
-			return nil
-		}
-	}
+		return true, page(ids)
+	})
 }
 
-// ScenesByBasename returns the scenes that have a file of exactly this name, at
-// most a hundred.
-func (c *Client) ScenesByBasename(ctx context.Context, name string) ([]Scene, error) {
-	var out struct {
-		FindScenes struct{ Scenes []wireScene } `json:"findScenes"`
-	}
-	// In quotes a value is taken as it is; else its words would be looked for.
-	vars := map[string]any{"path": `"` + name + `"`, "size": batch}
-	if err := c.query(ctx, "ask Stash for the scene of a file", byPathQuery, vars, &out); err != nil {
-		return nil, err
-	}
-	var found []Scene
-	for _, w := range out.FindScenes.Scenes {
-		s := w.scene()
-		if slices.ContainsFunc(s.Files, func(f File) bool {
-			return path.Base(strings.ReplaceAll(f.Path, `\`, "/")) == name
-		}) {
-			found = append(found, s)
+// zones is more than any time zone is off UTC to the west.
+const zones = 13 * time.Hour
+
+// UpdatedSince calls page with the ids of the scenes that were updated at or after
+// then, to the second, ascending, at most a thousand at a time. An error of page
+// ends the listing and is returned as it is.
+func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64) error) error {
+	then = then.Truncate(time.Second)
+	// Stash keeps these times as text in its own time zone and compares texts
+	// (pkg/sqlite, timestamp.go and getTimestampWhereClause). In the west of us a
+	// scene's text is less than that of the same time in UTC: so more is asked for,
+	// and sorted out here.
+	which := map[string]any{"updated_at": map[string]any{
+		"value": then.Add(-zones).UTC().Format(time.RFC3339), "modifier": "GREATER_THAN",
+	}}
+	return c.list(ctx, listing{"ask Stash for recent scenes", sceneIDsQuery, which, pageSize}, 0, func(scenes []*wireScene) (bool, error) {
+		var ids []int64
+		for _, s := range scenes {
+			if !s.UpdatedAt.Before(then) {
+				ids = append(ids, int64(s.ID))
+			}
 		}
+		if len(ids) == 0 {
+			return true, nil
+		}
+		return true, page(ids)
+	})
+}
+
+// AllScenes calls page with every scene whose id is above after (0 = all),
+// ascending, a hundred (and a request) at a time. A scene that is made or destroyed
+// meanwhile may or may not be among them; no other is left out. An error of page
+// ends the listing and is returned as it is; going on after the last id seen is
+// safe.
+func (c *Client) AllScenes(ctx context.Context, after int64, page func([]Scene) error) error {
+	const op = "ask Stash for all scenes"
+	return c.list(ctx, listing{op, allScenesQuery, nil, batch}, after, func(scenes []*wireScene) (bool, error) {
+		out := make([]Scene, len(scenes))
+		for i, w := range scenes {
+			if !w.whole() {
+				return false, c.fail(ctx, op, errAnswer)
+			}
+			out[i] = w.scene()
+		}
+		return true, page(out)
+	})
+}
+
+// maxNamesakes bounds what ScenesByBasename returns.
+const maxNamesakes = 100
+
+// ScenesByBasename returns the scenes that have a file of exactly this name, at
+// most a hundred, with their ID and Files only. It makes one request, unless more
+// than a thousand paths contain the name ("1.mp4").
+func (c *Client) ScenesByBasename(ctx context.Context, name string) ([]Scene, error) {
+	if name == "" {
+		return nil, nil
+	}
+	// In quotes a value is looked for as it is, else each of its words. % and _ in
+	// it stand for any text: what comes is sorted out here.
+	which := map[string]any{"path": map[string]any{"value": `"` + name + `"`, "modifier": "INCLUDES"}}
+	var found []Scene
+	err := c.list(ctx, listing{"ask Stash for the scene of a file", sceneFilesQuery, which, pageSize}, 0, func(scenes []*wireScene) (bool, error) {
+		for _, w := range scenes {
+			s := Scene{ID: int64(w.ID), Files: files(w.Files)}
+			if len(found) < maxNamesakes && slices.ContainsFunc(s.Files, func(f File) bool { return f.Basename() == name }) {
+				found = append(found, s)
+			}
+		}
+		return len(found) < maxNamesakes, nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }
 
-// Cover is the answer to a request for a scene's cover.
-type Cover struct {
-	Bytes       []byte
-	ETag        string
-	ContentType string
-	// NotModified: it is still the one with the ETag that was given. Placeholder:
-	// the scene has no cover yet. Bytes is empty in both cases.
-	NotModified, Placeholder bool
+// listing is a question for scenes by ascending id.
+type listing struct {
+	op    string
+	query string
+	which map[string]any // the scene filter, without an id
+	size  int            // of a page
 }
 
-// maxCover is the most that is read of a cover, in bytes.
-const maxCover = 20 << 20
-
-// Cover fetches a scene's cover from the address that the scene gave, unless it is
-// still the one with etag ("" = fetch in any case). Only Stash's own host is ever
-// asked: that address is made from whatever name Stash was called by.
-func (c *Client) Cover(ctx context.Context, address, etag string) (Cover, error) {
-	const op = "fetch a cover from Stash"
-	u, err := url.Parse(address)
-	if err != nil {
-		return Cover{}, &job.Error{Class: job.ClassRejected, Op: op, Err: errors.New("its address is no URL")}
+// list asks for page after page and calls page with each that is not empty, until
+// the last, or page returns false or an error. Every scene given to page has an id.
+func (c *Client) list(ctx context.Context, l listing, after int64, page func([]*wireScene) (more bool, err error)) error {
+	which := maps.Clone(l.which)
+	if which == nil {
+		which = map[string]any{}
 	}
-	q := u.Query()
-	for name := range q {
-		if strings.EqualFold(name, "apikey") {
-			q.Del(name)
+	for {
+		which["id"] = map[string]any{"value": after, "modifier": "GREATER_THAN"}
+		var out struct {
+			FindScenes struct{ Scenes []*wireScene }
+		}
+		if err := c.query(ctx, l.op, l.query, map[string]any{"which": which, "size": l.size}, &out); err != nil {
+			return err
+		}
+		scenes := out.FindScenes.Scenes
+		if scenes == nil { // an empty page is [], not null
+			return c.fail(ctx, l.op, errAnswer)
+		}
+		for _, s := range scenes {
+			// Whoever answers the same page again would keep us for ever.
+			if s == nil || int64(s.ID) <= after {
+				return c.fail(ctx, l.op, errAnswer)
+			}
+			after = int64(s.ID)
+		}
+		if len(scenes) == 0 {
+			return nil
+		}
+		if more, err := page(scenes); err != nil || !more {
+			return err
+		}
+		if len(scenes) < l.size {
+			return nil
 		}
 	}
-	own := *c.base
-	own.Path, own.RawPath, own.RawQuery = u.Path, u.RawPath, q.Encode()
-	ctx, cancel := context.WithTimeout(ctx, c.timeout)
-	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, own.String(), nil)
-	if err != nil {
-		return Cover{}, &job.Error{Class: job.ClassRejected, Op: op, Err: errors.New("its address is no URL")}
-	}
-	if etag != "" {
-		r.Header.Set("If-None-Match", etag)
-	}
-	resp, err := c.http.Do(r)
-	if err != nil {
-		err := c.fail(op, err)
-		var e *job.Error
-		if errors.As(err, &e) && (e.Status == http.StatusNotFound || e.Status >= 500) {
-			// This picture's fault: Stash itself is well, or the next request for
-			// scenes will tell.
-			e.Class, e.Hint = job.ClassRejected, ""
-		}
-		return Cover{}, err
-	}
-	defer resp.Body.Close()
-	out := Cover{ETag: resp.Header.Get("ETag"), ContentType: resp.Header.Get("Content-Type")}
-	switch {
-	case resp.StatusCode == http.StatusNotModified:
-		out.NotModified = true
-		return out, nil
-	case strings.HasPrefix(out.ContentType, "image/svg"):
-		// A scene without a cover answers with a drawing, not with a 404.
-		out.Placeholder = true
-		return out, nil
-	}
-	out.Bytes, err = io.ReadAll(io.LimitReader(resp.Body, maxCover+1))
-	if err != nil {
-		return Cover{}, c.fail(op, err)
-	}
-	if len(out.Bytes) > maxCover {
-		return Cover{}, &job.Error{Class: job.ClassRejected, Op: op, Err: fmt.Errorf("it is larger than %d MiB", maxCover>>20)}
-	}
-	return out, nil
 }
