@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -17,10 +16,8 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
-	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	retry "github.com/avast/retry-go/v4"
@@ -30,7 +27,7 @@ import (
 
 // Options are what a Client needs to know of Plex.
 type Options struct {
-	// URL is Plex's base address, without a slash at its end.
+	// URL is Plex's base address; http or https, a path may follow the host.
 	URL string
 	// Token is the owner's. It travels in a header and nowhere else.
 	Token string
@@ -42,67 +39,86 @@ type Options struct {
 	InsecureTLS bool
 	// Transport is for tests; nil = our own.
 	Transport http.RoundTripper
-	// MaxURL bounds the URL of an edit in bytes; 0 = 8000. Reverse proxies refuse
-	// longer ones.
+	// MaxURL is what the URL of an edit stays below, in bytes; 0 = 8000. Reverse
+	// proxies refuse longer ones.
 	MaxURL int
 }
 
 const (
 	connectTimeout = 5 * time.Second
 	answerTimeout  = 30 * time.Second
-	defaultMaxURL  = 8000
+	// listTimeout is how long the rest of a listing may take once it has begun:
+	// a server that ignores paging sends the whole library at once.
+	listTimeout   = 5 * time.Minute
+	maxConns      = 4
+	defaultMaxURL = 8000
 	// longMaxURL is what Plex itself takes: with about 30,000 bytes it was seen to
 	// refuse.
 	longMaxURL = 24000
-	// maxAnswer bounds what is read of an answer: a page of a thousand items is some
-	// megabytes.
-	maxAnswer = 64 << 20
+)
+
+// The most that is read of an answer. One with items is decoded item by item, so
+// its size is not its price in memory.
+const (
+	maxAnswer  = 16 << 20
+	maxItems   = 64 << 20
+	maxListing = 1 << 30
 )
 
 // Client asks one Plex server. Its methods may be called from several goroutines.
 type Client struct {
-	o    Options
-	base string
-	host string // for messages
-	http *http.Client
+	o         Options
+	url       *url.URL
+	base      string
+	transport http.RoundTripper
 
 	reads, writes, uploads atomic.Int64
 }
 
-// New makes a client; nothing is asked yet.
+// New makes a client; nothing is asked yet. Its errors name the setting at fault
+// and do not quote it.
 func New(o Options) (*Client, error) {
 	u, err := url.Parse(o.URL)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
 		return nil, errors.New("plexUrl: is not an address; right would be, for example http://192.168.1.10:32400")
+	}
+	if strings.ContainsFunc(o.Token, func(r rune) bool { return r < ' ' || r == 0x7F }) {
+		return nil, errors.New("plexToken: holds characters that no token has; paste the X-Plex-Token alone")
 	}
 	if o.MaxURL <= 0 {
 		o.MaxURL = defaultMaxURL
 	}
-	c := &Client{o: o, base: strings.TrimRight(o.URL, "/"), host: u.Host}
-	transport := o.Transport
-	if transport == nil {
-		transport = &http.Transport{
-			Proxy:                 http.ProxyFromEnvironment,
+	c := &Client{o: o, url: u, base: strings.TrimRight(o.URL, "/"), transport: o.Transport}
+	if c.transport == nil {
+		c.transport = &http.Transport{
+			Proxy:                 proxy,
 			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			TLSHandshakeTimeout:   connectTimeout,
 			ResponseHeaderTimeout: answerTimeout,
 			TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.InsecureTLS},
-			MaxIdleConnsPerHost:   4,
+			MaxConnsPerHost:       maxConns,
+			MaxIdleConnsPerHost:   maxConns,
 			IdleConnTimeout:       time.Minute,
 		}
 	}
-	c.http = &http.Client{
-		Transport: transport,
-		// Go would carry our headers, the token among them, to wherever it is sent.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
 	return c, nil
+}
+
+// proxy honours HTTP_PROXY and its like, and does not quote them: they may hold a
+// password.
+func proxy(r *http.Request) (*url.URL, error) {
+	u, err := http.ProxyFromEnvironment(r)
+	if err != nil {
+		return nil, errProxy
+	}
+	return u, nil
 }
 
 // Stats counts requests since the client was made.
 type Stats struct{ Reads, Writes, Uploads int }
 
-// Stats counts the requests so far: reads, edits and selections, uploads.
+// Stats counts the requests so far, repeated ones too: reads, edits and selections,
+// uploads.
 func (c *Client) Stats() Stats {
 	return Stats{int(c.reads.Load()), int(c.writes.Load()), int(c.uploads.Load())}
 }
@@ -116,11 +132,17 @@ type request struct {
 	body   []byte
 	// anonymous: sent without the token.
 	anonymous bool
-	// once: not repeated by itself.
-	once bool
-	// decode reads the answer; nil = there is nothing to read.
-	decode func(*http.Response, io.Reader) error
+	// limit is the most that is read of the answer, in bytes; 0 = maxAnswer.
+	limit int64
+	// rest is how long the answer may take after its headers; 0 = what is left of
+	// the usual time.
+	rest time.Duration
+	// decode reads the answer; nil = there is nothing to read. It is called anew for
+	// each try. errStopped ends the call without blaming Plex.
+	decode func(http.Header, io.Reader) error
 }
+
+var errStopped = errors.New("stopped by the reader")
 
 // Quick repeats of a call within one attempt at a job; everything longer is the
 // queue's.
@@ -131,45 +153,85 @@ const (
 )
 
 // do makes a call, and repeats it quickly if it failed in a way that a moment may
-// mend. All of our calls are idempotent.
+// mend. Whatever is called must be idempotent.
 func (c *Client) do(ctx context.Context, r request) error {
-	if r.once {
-		return c.try(ctx, r)
-	}
-	return retry.Do(
-		func() error { return c.try(ctx, r) },
+	return patiently(ctx, r.op, func() error { return c.try(ctx, r) })
+}
+
+// patiently calls f again, a few times, while its error may be gone in a moment.
+func patiently(ctx context.Context, op string, f func() error) error {
+	err := retry.Do(f,
 		retry.Context(ctx), retry.Attempts(quickTries), retry.Delay(quickDelay), retry.MaxDelay(quickMax),
 		retry.DelayType(retry.BackOffDelay), retry.LastErrorOnly(true), retry.RetryIf(quick),
 	)
+	if err != nil && ctx.Err() != nil && !errors.Is(err, errStopped) {
+		return interrupted(ctx, op)
+	}
+	return err
 }
 
-// quick reports whether an error may be gone in a moment. A timeout has taken half
-// a minute already, a 503 lasts, and 429 says itself how long to wait.
-func quick(err error) bool {
-	var e *job.Error
-	if !errors.As(err, &e) || e.RetryAfter > 0 {
-		return false
-	}
-	switch e.Status {
-	case 0, http.StatusOK:
-		var timeout net.Error
-		return e.Class == job.ClassBusy ||
-			e.Class == job.ClassUnreachable && (errors.Is(e, syscall.ECONNRESET) || errors.Is(e, io.EOF) || errors.Is(e, io.ErrUnexpectedEOF)) &&
-				!(errors.As(e, &timeout) && timeout.Timeout())
-	case http.StatusInternalServerError, http.StatusBadGateway, http.StatusGatewayTimeout:
-		return true
-	}
-	return false
-}
+// interrupted is the error of a call that we ended ourselves: it has no class.
+func interrupted(ctx context.Context, op string) error { return fmt.Errorf("%s: %w", op, ctx.Err()) }
 
+// try makes a call once. It asks the transport itself: an http.Client follows
+// redirects, and would carry our headers, the token among them, to wherever it is
+// sent.
 func (c *Client) try(ctx context.Context, r request) error {
-	callCtx, cancel := context.WithTimeout(ctx, connectTimeout+answerTimeout)
+	callCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	timer := time.AfterFunc(connectTimeout+answerTimeout, cancel)
+	defer timer.Stop()
+
 	req, err := http.NewRequestWithContext(callCtx, r.method, c.base+r.path, bytes.NewReader(r.body))
 	if err != nil {
 		return &job.Error{Class: job.ClassInternal, Op: r.op, Err: errors.New("the request cannot be made")}
 	}
-	c.count(r)
+	c.introduce(req, r)
+	c.count(r.method)
+	resp, err := c.transport.RoundTrip(req)
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		return interrupted(ctx, r.op)
+	case callCtx.Err() != nil:
+		return c.transportError(r.op, context.DeadlineExceeded)
+	default:
+		return c.transportError(r.op, err)
+	}
+	defer func() {
+		io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
+		resp.Body.Close()
+	}()
+	if resp.StatusCode/100 != 2 {
+		return c.statusError(r.op, resp)
+	}
+	if r.decode == nil {
+		return nil
+	}
+	if r.rest > 0 {
+		timer.Reset(r.rest)
+	}
+	body := &bounded{r: resp.Body, left: r.limit}
+	if body.left == 0 {
+		body.left = maxAnswer
+	}
+	err = r.decode(resp.Header, body)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errStopped):
+		cancel() // nobody waits for the rest of it
+		return err
+	case ctx.Err() != nil:
+		return interrupted(ctx, r.op)
+	case callCtx.Err() != nil:
+		return c.transportError(r.op, context.DeadlineExceeded)
+	}
+	return &job.Error{Class: job.ClassBusy, Op: r.op, Status: resp.StatusCode, Err: garbled(body, err)}
+}
+
+// introduce sets the headers that Plex wants of every client.
+func (c *Client) introduce(req *http.Request, r request) {
 	for name, value := range map[string]string{
 		"Accept":                   "application/json",
 		"X-Plex-Client-Identifier": c.o.ClientID,
@@ -187,137 +249,41 @@ func (c *Client) try(ctx context.Context, r request) error {
 	for name, value := range r.header {
 		req.Header.Set(name, value)
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return c.transportError(ctx, r.op, err)
+	if u := c.url.User; u != nil {
+		password, _ := u.Password()
+		req.SetBasicAuth(u.Username(), password)
 	}
-	defer func() {
-		io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
-		resp.Body.Close()
-	}()
-	if resp.StatusCode/100 != 2 {
-		return c.statusError(r, resp)
-	}
-	if r.decode == nil {
-		return nil
-	}
-	body := &bounded{resp.Body, maxAnswer}
-	if err := r.decode(resp, body); err != nil {
-		var own *job.Error
-		if errors.As(err, &own) || job.Interrupted(ctx, err) {
-			return err
-		}
-		return &job.Error{Class: job.ClassBusy, Op: r.op, Status: resp.StatusCode, Err: garbled(err)}
-	}
-	return nil
 }
 
-func (c *Client) count(r request) {
-	switch {
-	case r.method == http.MethodGet:
+func (c *Client) count(method string) {
+	switch method {
+	case http.MethodGet:
 		c.reads.Add(1)
-	case r.method == http.MethodPost:
+	case http.MethodPost:
 		c.uploads.Add(1)
 	default:
 		c.writes.Add(1)
 	}
 }
 
-// bounded fails when more is read than should be there.
+// bounded fails when more is read than should be there, and remembers what ended
+// the reading.
 type bounded struct {
 	r    io.Reader
 	left int64
+	err  error
 }
 
 var errTooLarge = errors.New("the answer is too large")
 
 func (b *bounded) Read(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	n, err := b.r.Read(p)
 	if b.left -= int64(n); b.left < 0 {
-		return 0, errTooLarge
+		n, err = 0, errTooLarge
 	}
+	b.err = err
 	return n, err
-}
-
-// garbled says what is wrong with an answer without quoting it.
-func garbled(err error) error {
-	switch {
-	case errors.Is(err, errTooLarge):
-		return err
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF):
-		return fmt.Errorf("the answer is cut off: %w", io.ErrUnexpectedEOF)
-	}
-	return errors.New("the answer is not Plex's JSON")
-}
-
-// transportError classes the failure of a call that got no answer.
-func (c *Client) transportError(ctx context.Context, op string, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("%s: %w", op, ctx.Err())
-	}
-	// url.Error quotes the URL, which is long and says nothing new.
-	var u *url.Error
-	if errors.As(err, &u) {
-		err = u.Err
-	}
-	e := &job.Error{Class: job.ClassUnreachable, Op: op, Err: err, Hint: "Is Plex running, and is plexUrl its address as seen from Stash?"}
-	var dns *net.DNSError
-	var certificate *tls.CertificateVerificationError
-	var host x509.HostnameError
-	var record tls.RecordHeaderError
-	var timeout net.Error
-	switch {
-	case errors.As(err, &dns):
-		e.Err, e.Hint = fmt.Errorf("there is no host named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
-	case errors.As(err, &certificate), errors.As(err, &host):
-		e.Hint = "The certificate does not fit the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
-	case errors.As(err, &record):
-		e.Hint = "This is not TLS: begin plexUrl with http:// instead of https://"
-	case errors.As(err, &timeout) && timeout.Timeout():
-		e.Err = fmt.Errorf("no answer within %s from %s", answerTimeout, c.host)
-	case strings.Contains(err.Error(), "malformed HTTP response"):
-		// Its text quotes what was received.
-		e.Err, e.Hint = fmt.Errorf("%s does not speak HTTP here", c.host), "Should plexUrl begin with https://?"
-	}
-	return e
-}
-
-// statusError classes an answer that is not a success. Its body is never looked
-// at: Plex's errors are bare pages, and a body can echo what was sent.
-func (c *Client) statusError(r request, resp *http.Response) error {
-	e := &job.Error{Op: r.op, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
-	switch s := resp.StatusCode; {
-	case s/100 == 3:
-		e.Class = job.ClassUnreachable
-		target := "another address"
-		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
-			target = u.Host
-		}
-		e.Err = fmt.Errorf("%s sends us to %s, which is not followed because the token would go there", c.host, target)
-		e.Hint = "Set plexUrl to the address of Plex itself"
-	case s == http.StatusUnauthorized:
-		e.Class, e.Hint = job.ClassUnauthorized, "Plex does not accept the token: set plexToken anew"
-	case s == http.StatusForbidden:
-		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
-	case s == http.StatusServiceUnavailable:
-		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, at maintenance or overloaded; it is tried again"
-	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		e.Class, e.Hint = job.ClassUnreachable, "What stands between Stash and Plex does not reach Plex"
-	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
-		e.Class = job.ClassBusy
-	default:
-		e.Class = job.ClassRejected
-	}
-	return e
-}
-
-// retryAfter reads the header of that name: seconds or a date.
-func retryAfter(v string) time.Duration {
-	if s, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
-		return time.Duration(min(max(s, 0), 1<<31)) * time.Second
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, time.Until(t))
-	}
-	return 0
 }

@@ -33,31 +33,34 @@ const userRating = "userRating"
 // Edit changes an item by as few requests as fit below the limit for URLs, usually
 // one, and returns how many that were. It is idempotent. A list that does not fit
 // into one request ([Client.Chunked]) is sent in pieces, which is right only if
-// this Plex appends: read the item back, and if pieces are missing use EditLong.
+// this Plex appends: read the item back, and if pieces are missing use EditLong. A
+// single value that does not fit is sent all the same.
 func (c *Client) Edit(ctx context.Context, section, key string, e Edit) (int, error) {
 	return c.edit(ctx, section, key, e, c.o.MaxURL)
 }
 
 // EditLong is Edit with URLs as long as Plex itself takes; a proxy may refuse them.
 func (c *Client) EditLong(ctx context.Context, section, key string, e Edit) (int, error) {
-	return c.edit(ctx, section, key, e, longMaxURL)
+	return c.edit(ctx, section, key, e, max(longMaxURL, c.o.MaxURL))
 }
 
-// Chunked reports whether e has a list that does not fit into one request.
+// Chunked reports whether e has a list that Edit cannot send in one request.
 func (c *Client) Chunked(section, key string, e Edit) bool {
-	room := c.o.MaxURL - len(c.base) - len(editPath(section, key))
-	return slices.ContainsFunc(groups(e), func(g group) bool { return g.list && g.size() > room })
+	room := c.room(section, key, c.o.MaxURL)
+	return slices.ContainsFunc(groups(e, room), func(g group) bool { return size(g.params[:g.elements]) > room })
 }
 
 func (c *Client) edit(ctx context.Context, section, key string, e Edit, limit int) (int, error) {
-	op := "edit item " + key
-	if !digits(key) || !digits(section) {
-		return 0, badKey("edit an item of library "+section, key)
+	switch {
+	case !isKey(section):
+		return 0, badKey("edit an item of a library", section)
+	case !isKey(key):
+		return 0, badKey("edit an item", key)
 	}
 	n := 0
 	put := func(path string) error {
 		n++
-		return c.do(ctx, request{op: op, method: http.MethodPut, path: path})
+		return c.do(ctx, request{op: "edit item " + key, method: http.MethodPut, path: path})
 	}
 	i := slices.IndexFunc(e.Scalars, func(s ScalarEdit) bool { return s.Field == userRating && s.Value == "" })
 	if i >= 0 {
@@ -66,9 +69,9 @@ func (c *Client) edit(ctx context.Context, section, key string, e Edit, limit in
 		}
 		e.Scalars = slices.Delete(slices.Clone(e.Scalars), i, i+1)
 	}
-	path := editPath(section, key)
-	for _, query := range pack(groups(e), limit-len(c.base)-len(path)) {
-		if err := put(path + query); err != nil {
+	room := c.room(section, key, limit)
+	for _, query := range pack(groups(e, room), room) {
+		if err := put(editPath(section, key) + query); err != nil {
 			return n, err
 		}
 	}
@@ -79,15 +82,22 @@ func editPath(section, key string) string {
 	return "/library/sections/" + section + "/all?type=1&id=" + key
 }
 
+// room is how many bytes of parameters an edit's URL has room for.
+func (c *Client) room(section, key string, limit int) int {
+	return limit - 1 - len(c.base) - len(editPath(section, key))
+}
+
 // group is a run of parameters that belong together, each with its & and encoded.
 type group struct {
 	params []string
-	list   bool
+	// elements is how many of them, from the first, are a list's wanted elements. To
+	// a Plex that replaces lists they are one value.
+	elements int
 }
 
-func (g group) size() int {
+func size(params []string) int {
 	n := 0
-	for _, p := range g.params {
+	for _, p := range params {
 		n += len(p)
 	}
 	return n
@@ -97,7 +107,7 @@ func param(name, value string) string { return "&" + escape(name) + "=" + escape
 
 // groups writes an edit as parameters: a field with its lock, a list with its
 // removals and its lock, and the locks of what does not change otherwise.
-func groups(e Edit) []group {
+func groups(e Edit, room int) []group {
 	var all []group
 	locks := map[string]string{}
 	for _, f := range e.Lock {
@@ -118,9 +128,12 @@ func groups(e Edit) []group {
 		all = append(all, group{params: append([]string{param(s.Field+".value", s.Value)}, lock(s.Field)...)})
 	}
 	for _, l := range e.Lists {
-		g := group{list: true}
-		for i, t := range l.Full {
-			element := fmt.Sprintf("%s[%d]", l.Field, i)
+		var g group
+		for _, t := range l.Full {
+			if t.Name == "" {
+				continue
+			}
+			element := fmt.Sprintf("%s[%d]", l.Field, len(g.params))
 			p := param(element+".tag.tag", t.Name)
 			if t.Role != "" {
 				p += param(element+".tagging.text", t.Role)
@@ -130,8 +143,8 @@ func groups(e Edit) []group {
 			}
 			g.params = append(g.params, p)
 		}
-		g.params = append(g.params, removals(l)...)
-		g.params = append(g.params, lock(l.Field)...)
+		g.elements = len(g.params)
+		g.params = append(append(g.params, removals(l, room)...), lock(l.Field)...)
 		all = append(all, g)
 	}
 	for _, f := range slices.Concat(e.Lock, e.Unlock) {
@@ -142,26 +155,24 @@ func groups(e Edit) []group {
 	return all
 }
 
-// removalsSize is how long a parameter with removals may get, in bytes.
-const removalsSize = 6000
-
-// removals writes what has to go from a list: in one parameter if it fits, because
-// nobody has said what Plex makes of two of one name; those that do not fit into
-// one are too long to travel together anyway. The comma separates names, so each is
-// encoded once more of its own.
-func removals(l ListEdit) []string {
+// removals writes what has to go from a list: one parameter if it fits, for nobody
+// has said what Plex makes of two of that name. Two would not fit into one request.
+// The comma separates names, so each is encoded once more of its own.
+func removals(l ListEdit, room int) []string {
 	name := l.Field + "[].tag.tag-"
 	var params []string
 	value := ""
 	for _, n := range l.Remove {
-		n = escape(n)
-		if value != "" && len(param(name, value+","+n)) > removalsSize {
-			params, value = append(params, param(name, value)), ""
+		switch n = escape(n); {
+		case n == "":
+		case value == "":
+			value = n
+		case len(param(name, value+","+n)) > room:
+			params = append(params, param(name, value))
+			value = n
+		default:
+			value += "," + n
 		}
-		if value != "" {
-			value += ","
-		}
-		value += n
 	}
 	if value != "" {
 		params = append(params, param(name, value))
@@ -181,7 +192,7 @@ func pack(all []group, room int) []string {
 		}
 	}
 	for _, g := range all {
-		if b.Len()+g.size() > room {
+		if b.Len()+size(g.params) > room {
 			flush()
 		}
 		for _, p := range g.params {

@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/plexsync/plexsync/internal/job"
 )
 
 // Slot is a place for a picture at an item.
@@ -24,7 +26,7 @@ const (
 // answers 500.
 const maxPicture = 10_000_000
 
-// ErrPicture marks a picture that Plex would not take.
+// ErrPicture marks a picture that Plex would not take; nothing is asked then.
 var ErrPicture = errors.New("not a picture for Plex")
 
 // SetPicture makes img the item's poster or background, and reports whether it had
@@ -32,41 +34,50 @@ var ErrPicture = errors.New("not a picture for Plex")
 // selected instead; it names uploads by the SHA-1 of their bytes. It is idempotent.
 func (c *Client) SetPicture(ctx context.Context, key string, slot Slot, img []byte) (uploaded bool, err error) {
 	op := fmt.Sprintf("set the %s of item %s", slot, key)
-	if !digits(key) {
-		return false, badKey(op, key)
+	if !isKey(key) {
+		return false, badKey(fmt.Sprintf("set the %s of an item", slot), key)
 	}
-	switch kind := http.DetectContentType(img); {
+	kind := http.DetectContentType(img)
+	wrong := ""
+	switch {
 	case len(img) == 0:
-		return false, fmt.Errorf("%s: %w: it is empty", op, ErrPicture)
+		wrong = "it is empty"
 	case len(img) > maxPicture:
-		return false, fmt.Errorf("%s: %w: it has %.1f MB, Plex takes at most 10", op, ErrPicture, float64(len(img))/1e6)
+		wrong = fmt.Sprintf("it has %.1f MB, Plex takes at most 10", float64(len(img))/1e6)
 	case !strings.HasPrefix(kind, "image/"):
-		return false, fmt.Errorf("%s: %w: it is %s", op, ErrPicture, kind)
+		wrong = "it is " + kind
+	}
+	if wrong != "" {
+		return false, &job.Error{Class: job.ClassRejected, Op: op, Err: fmt.Errorf("%w: %s", ErrPicture, wrong)}
 	}
 	sum := sha1.Sum(img)
 	name := "upload://" + string(slot) + "s/" + hex.EncodeToString(sum[:])
-	item := "/library/metadata/" + key + "/"
-	var there, selected bool
-	if err := c.do(ctx, request{op: op, method: http.MethodGet, path: item + string(slot) + "s",
-		decode: func(_ *http.Response, r io.Reader) error {
-			m, err := decode[wirePicture](r)
-			there, selected = false, false
-			for _, p := range m.Metadata {
-				if string(p.RatingKey) == name {
-					there, selected = true, bool(p.Selected)
-				}
-			}
+	item := "/library/metadata/" + key + "/" + string(slot)
+	// An upload that failed may have arrived all the same, so each repeat begins by
+	// looking.
+	err = patiently(ctx, op, func() error {
+		there, selected := false, false
+		if err := c.try(ctx, request{op: op, method: http.MethodGet, path: item + "s",
+			decode: func(_ http.Header, r io.Reader) error {
+				_, err := decode(r, func(p wirePicture) error {
+					if string(p.RatingKey) == name {
+						there, selected = true, selected || bool(p.Selected)
+					}
+					return nil
+				})
+				return err
+			}}); err != nil {
 			return err
-		}}); err != nil {
-		return false, err
-	}
-	switch {
-	case selected:
-		return false, nil
-	case there:
-		return false, c.do(ctx, request{op: op, method: http.MethodPut, path: item + string(slot) + "?url=" + escape(name)})
-	}
-	// The same bytes are the same upload, so repeating this does no harm.
-	return true, c.do(ctx, request{op: op, method: http.MethodPost, path: item + string(slot) + "s", body: img,
-		header: map[string]string{"Content-Type": http.DetectContentType(img)}})
+		}
+		switch {
+		case selected:
+			return nil
+		case there:
+			return c.try(ctx, request{op: op, method: http.MethodPut, path: item + "?url=" + escape(name)})
+		}
+		uploaded = true
+		return c.try(ctx, request{op: op, method: http.MethodPost, path: item + "s", body: img,
+			header: map[string]string{"Content-Type": kind}})
+	})
+	return uploaded, err
 }

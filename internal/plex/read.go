@@ -7,34 +7,54 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"slices"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
 )
-
-var errNoContainer = errors.New("the answer has no MediaContainer")
 
 // Identity is who a server is.
 type Identity struct{ MachineID, Version string }
 
 // Identity asks whether Plex is there. It needs no token and sends none, and is
-// tried once: it is the probe in an outage.
+// tried once: it is the probe in an outage. An answer that no Plex gives means a
+// wrong address, and is as if nobody were there.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	var id Identity
-	err := c.do(ctx, request{op: "ask Plex who it is", method: http.MethodGet, path: "/identity", anonymous: true, once: true,
-		decode: func(_ *http.Response, r io.Reader) error {
-			m, err := decode[json.RawMessage](r)
-			if err != nil || m.MachineIdentifier == "" {
-				return &job.Error{Class: job.ClassUnreachable, Op: "ask Plex who it is",
-					Err: fmt.Errorf("%s answers, but not as a Plex server does", c.host), Hint: "Set plexUrl to the address of Plex itself"}
-			}
-			id = Identity{string(m.MachineIdentifier), string(m.Version)}
-			return nil
+	err := c.try(ctx, request{op: "ask Plex who it is", method: http.MethodGet, path: "/identity", anonymous: true,
+		decode: func(_ http.Header, r io.Reader) (err error) {
+			id, _, err = identity(r)
+			return err
 		}})
-	return id, err
+	return id, c.notPlex(err)
+}
+
+func identity(r io.Reader) (Identity, container, error) {
+	m, err := decode[json.RawMessage](r, nil)
+	if err == nil && m.MachineIdentifier == "" {
+		err = errNoContainer
+	}
+	return Identity{string(m.MachineIdentifier), string(m.Version)}, m, err
+}
+
+// Server is what a server tells to those who have a token for it.
+type Server struct {
+	Identity
+	Name string
+	// Allowed is what the token's owner may do there, as Plex puts it:
+	// "allowMediaDeletion", "allowSharing". Only the server's owner may all of it.
+	Allowed map[string]bool
+}
+
+// Server asks Plex about itself with the token, which Identity does not prove.
+func (c *Client) Server(ctx context.Context) (Server, error) {
+	var s Server
+	err := c.do(ctx, request{op: "ask Plex about itself", method: http.MethodGet, path: "/",
+		decode: func(_ http.Header, r io.Reader) error {
+			id, m, err := identity(r)
+			s = Server{Identity: id, Name: string(m.FriendlyName), Allowed: m.Allowed}
+			return err
+		}})
+	return s, err
 }
 
 // CheckVersion says whether a version of Plex is too old; one that cannot be read
@@ -51,185 +71,136 @@ func CheckVersion(v string) error {
 type Section struct {
 	Key, Title, Type, UUID string
 	Locations              []string
+	// ContentChangedAt is a counter that moves with the library's content; what
+	// exactly moves it is not documented. 0 = unknown.
+	ContentChangedAt int64
 }
 
 // Sections lists the libraries of all types.
 func (c *Client) Sections(ctx context.Context) ([]Section, error) {
 	var out []Section
 	err := c.do(ctx, request{op: "list Plex's libraries", method: http.MethodGet, path: "/library/sections",
-		decode: func(_ *http.Response, r io.Reader) error {
-			m, err := decode[json.RawMessage](r)
-			out = nil
-			for _, d := range m.Directory {
-				if !digits(string(d.Key)) {
-					continue // it goes into a path
-				}
-				s := Section{Key: string(d.Key), Title: string(d.Title), Type: string(d.Type), UUID: string(d.UUID)}
-				for _, l := range d.Location {
-					s.Locations = append(s.Locations, string(l.Path))
-				}
-				out = append(out, s)
-			}
+		decode: func(_ http.Header, r io.Reader) (err error) {
+			out, err = sections(r)
 			return err
 		}})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func sections(r io.Reader) ([]Section, error) {
+	m, err := decode[json.RawMessage](r, nil)
+	var out []Section
+	for _, d := range m.Directory {
+		if !isKey(string(d.Key)) {
+			continue // it goes into a path
+		}
+		s := Section{Key: string(d.Key), Title: string(d.Title), Type: string(d.Type), UUID: string(d.UUID),
+			ContentChangedAt: int64(d.ContentChangedAt)}
+		for _, l := range d.Location {
+			s.Locations = append(s.Locations, string(l.Path))
+		}
+		out = append(out, s)
+	}
 	return out, err
-}
-
-// pageSize is how many items one request of a listing asks for.
-const pageSize = 1000
-
-// List calls page with the parts of a library's items, all parts of an item in one
-// call; an item may come twice. A since that is not zero asks for the items that
-// were added or updated since then only, a second more or less; it costs two
-// listings. It returns the number of items.
-//
-// Plex decides how much it returns, whatever it was asked for, so the walk goes by
-// the answers. It goes in the order of ids, which edits do not change.
-func (c *Client) List(ctx context.Context, section string, since time.Time, page func([]Part) error) (int, error) {
-	if !digits(section) {
-		return 0, &job.Error{Class: job.ClassInternal, Op: "list a library", Err: fmt.Errorf("%q is no key of a library", section)}
-	}
-	if since.IsZero() {
-		return c.list(ctx, section, "", page)
-	}
-	n := 0
-	for _, field := range []string{"addedAt", "updatedAt"} {
-		m, err := c.list(ctx, section, "&"+escape(field+">>")+"="+strconv.FormatInt(since.Unix()-1, 10), page)
-		n += m
-		if err != nil {
-			return n, err
-		}
-	}
-	return n, nil
-}
-
-func (c *Client) list(ctx context.Context, section, filter string, page func([]Part) error) (int, error) {
-	op := "list library " + section
-	items, start, previous := 0, 0, ""
-	for {
-		next, total, last := start, -1, false
-		var failed error // by page, which must not be taken for Plex's failure
-		err := c.do(ctx, request{
-			op: op, method: http.MethodGet,
-			path: "/library/sections/" + section + "/all?type=1&sort=id&excludeFields=summary,tagline" +
-				"&excludeElements=Genre,Country,Director,Writer,Role,Collection,Guid,Rating,Image,UltraBlurColors" + filter,
-			header: map[string]string{"X-Plex-Container-Start": strconv.Itoa(start), "X-Plex-Container-Size": strconv.Itoa(pageSize)},
-			decode: func(resp *http.Response, r io.Reader) error {
-				m, err := decode[wireItem](r)
-				if err != nil {
-					return err
-				}
-				offset, told := first(m.Offset, resp.Header.Get("X-Plex-Container-Start"))
-				if !told {
-					offset = start
-				}
-				if t, ok := first(m.TotalSize, resp.Header.Get("X-Plex-Container-Total-Size")); ok {
-					total = t
-				}
-				if len(m.Metadata) > 0 {
-					// Paging may be ignored altogether: then it is all there, each time.
-					head := string(m.Metadata[0].RatingKey)
-					last = head == previous || !told && total < 0 && len(m.Metadata) != pageSize
-					previous = head
-				}
-				next = max(start, offset+len(m.Metadata))
-				var parts []Part
-				for _, w := range m.Metadata {
-					if digits(string(w.RatingKey)) {
-						parts = append(parts, w.parts(section)...)
-					}
-				}
-				items += next - start
-				if len(parts) > 0 {
-					failed = page(parts)
-				}
-				return nil
-			},
-		})
-		switch {
-		case err != nil:
-			return items, err
-		case failed != nil:
-			return items, failed
-		case (next == start || last) && total > next:
-			return items, &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf("Plex returned %d of %d items and then no more", next, total)}
-		case last, next == start, total >= 0 && next >= total:
-			return items, nil
-		}
-		start = next
-	}
-}
-
-// first reads a number from the body or else from a header.
-func first(n *number, header string) (int, bool) {
-	if n != nil {
-		return int(*n), true
-	}
-	i, err := strconv.Atoi(header)
-	return i, err == nil
 }
 
 // itemsPerRequest is how many items one request reads in full.
 const itemsPerRequest = 100
 
-// Items reads items in full; those that Plex does not have are left out.
+// Items reads items in full; those that Plex does not have are left out. The order
+// is Plex's.
 func (c *Client) Items(ctx context.Context, keys []string) ([]Item, error) {
 	for _, k := range keys {
-		if !digits(k) {
+		if !isKey(k) {
 			return nil, badKey("read an item", k)
 		}
 	}
+	const path, query = "/library/metadata/", "?skipRefresh=1"
 	var out []Item
-	for chunk := range slices.Chunk(keys, itemsPerRequest) {
-		op := "read item " + chunk[0]
-		if len(chunk) > 1 {
-			op = fmt.Sprintf("read %d items", len(chunk))
+	for len(keys) > 0 {
+		n, size := 1, len(c.base)+len(path)+len(query)+len(keys[0])
+		for n < min(len(keys), itemsPerRequest) && size+1+len(keys[n]) < c.o.MaxURL {
+			size += 1 + len(keys[n])
+			n++
+		}
+		op := "read item " + keys[0]
+		if n > 1 {
+			op = fmt.Sprintf("read %d items", n)
 		}
 		var page []Item
-		err := c.do(ctx, request{op: op, method: http.MethodGet, path: "/library/metadata/" + strings.Join(chunk, ",") + "?skipRefresh=1",
-			decode: func(_ *http.Response, r io.Reader) error {
-				m, err := decode[wireItem](r)
-				page = nil
-				for _, w := range m.Metadata {
-					if w.LibrarySectionID == "" {
-						w.LibrarySectionID = m.LibrarySectionID
-					}
-					page = append(page, w.item())
-				}
+		err := c.do(ctx, request{op: op, method: http.MethodGet, path: path + strings.Join(keys[:n], ",") + query, limit: maxItems,
+			decode: func(_ http.Header, r io.Reader) (err error) {
+				page, err = items(r)
 				return err
 			}})
 		var e *job.Error
-		if errors.As(err, &e) && e.Status == http.StatusNotFound {
-			continue // it has none of them
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			out = append(out, page...)
+		case errors.As(err, &e) && e.Status == http.StatusNotFound: // it has none of them
+		default:
 			return nil, err
 		}
-		out = append(out, page...)
+		keys = keys[n:]
 	}
 	return out, nil
 }
 
-func badKey(op, key string) error {
-	return &job.Error{Class: job.ClassInternal, Op: op, Err: fmt.Errorf("%q is no rating key", key)}
+func items(r io.Reader) ([]Item, error) {
+	var out []Item
+	m, err := decode(r, func(w wireItem) error {
+		if isKey(string(w.RatingKey)) {
+			out = append(out, w.item())
+		}
+		return nil
+	})
+	for i := range out {
+		if it := &out[i]; it.Section == "" {
+			it.Section = string(m.LibrarySectionID)
+			for j := range it.Parts {
+				it.Parts[j].Section = it.Section
+			}
+		}
+	}
+	return out, err
 }
 
-// digits reports whether s is a number: what goes into a path must be, for an edit
-// without an item's key edits the whole library.
-func digits(s string) bool {
+// Scan asks Plex to scan one folder of a library, as Plex sees its path, and
+// returns before it has. Without a path Plex would scan the whole library: that is
+// refused here.
+func (c *Client) Scan(ctx context.Context, section, path string) error {
+	op := "scan a folder of library " + section
+	if !isKey(section) {
+		return badKey("scan a library", section)
+	}
+	if path == "" {
+		return &job.Error{Class: job.ClassInternal, Op: op, Err: errors.New("no folder is given")}
+	}
+	return c.do(ctx, request{op: op, method: http.MethodGet, path: "/library/sections/" + section + "/refresh?path=" + escape(path)})
+}
+
+func badKey(op, key string) error {
+	return &job.Error{Class: job.ClassInternal, Op: op, Err: fmt.Errorf("%q is no key", key)}
+}
+
+// isKey reports whether s is a positive number: what goes into a path must be, for
+// an edit without an item's key edits the whole library.
+func isKey(s string) bool {
 	for i := 0; i < len(s); i++ {
 		if s[i] < '0' || s[i] > '9' {
 			return false
 		}
 	}
-	return s != "" && len(s) < 20
+	return s != "" && s[0] != '0' && len(s) < 20
 }
-
-const hexDigits = "0123456789ABCDEF"
 
 // escape percent-encodes everything but letters, digits and -_.~: Plex takes a plus
 // for a blank, and brackets are not allowed in a URL.
 func escape(s string) string {
+	const hex = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		c := s[i]
@@ -238,8 +209,8 @@ func escape(s string) string {
 			continue
 		}
 		b.WriteByte('%')
-		b.WriteByte(hexDigits[c>>4])
-		b.WriteByte(hexDigits[c&15])
+		b.WriteByte(hex[c>>4])
+		b.WriteByte(hex[c&15])
 	}
 	return b.String()
 }

@@ -3,7 +3,9 @@ package plex
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -12,12 +14,13 @@ import (
 // Plex writes a number now as a number and now as a string, and a list of one now
 // as a list and now as its element. The types here read all of that.
 
-// number is a whole or broken number, or a string of one; 0 if it is neither.
+// number is a whole or broken number, or a string of one; 0 if it is neither, or
+// too large to be exact.
 type number float64
 
 func (n *number) UnmarshalJSON(b []byte) error {
 	f, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
-	if err != nil {
+	if err != nil || !(math.Abs(f) <= 1<<53) {
 		f = 0
 	}
 	*n = number(f)
@@ -105,36 +108,158 @@ type wireItem struct {
 
 type wireSection struct {
 	Key, Title, Type, UUID word
+	ContentChangedAt       number
 	Location               list[struct{ Path word }]
 }
 
 type wirePicture struct {
-	RatingKey, Key word
-	Selected       flag
+	RatingKey word
+	Selected  flag
 }
 
-type container[T any] struct {
-	Offset, Size, TotalSize *number
-	MachineIdentifier       word
-	Version                 word
-	FriendlyName            word
-	LibrarySectionID        word
-	Directory               list[wireSection]
-	Metadata                list[T]
+// container is an answer without its items.
+type container struct {
+	Offset, TotalSize *number
+	MachineIdentifier word
+	Version           word
+	FriendlyName      word
+	LibrarySectionID  word
+	Directory         list[wireSection]
+	// Allowed are the flags whose names begin with "allow", by these names.
+	Allowed map[string]bool
 }
 
-// decode reads an answer's container.
-func decode[T any](r io.Reader) (container[T], error) {
-	var out struct {
-		MediaContainer *container[T]
+var errNoContainer = errors.New("the answer has no MediaContainer")
+
+// decode reads an answer and hands each of its items to each, one at a time, so
+// that the answer is never in memory as a whole; nil = there are none to read. What
+// was read of the container is returned with an error too.
+func decode[T any](r io.Reader, each func(T) error) (container, error) {
+	var c container
+	dec := json.NewDecoder(r)
+	found := false
+	err := object(dec, func(name string) error {
+		if !strings.EqualFold(name, "MediaContainer") {
+			return skip(dec)
+		}
+		found = true
+		return object(dec, func(name string) error {
+			if each != nil && strings.EqualFold(name, "Metadata") {
+				return elements(dec, each)
+			}
+			return c.read(dec, name)
+		})
+	})
+	if err == nil && !found {
+		err = errNoContainer
 	}
-	if err := json.NewDecoder(r).Decode(&out); err != nil {
-		return container[T]{}, err
+	return c, err
+}
+
+// read reads the container's member of that name.
+func (c *container) read(dec *json.Decoder, name string) error {
+	switch strings.ToLower(name) {
+	case "offset":
+		return dec.Decode(&c.Offset)
+	case "totalsize":
+		return dec.Decode(&c.TotalSize)
+	case "machineidentifier":
+		return dec.Decode(&c.MachineIdentifier)
+	case "version":
+		return dec.Decode(&c.Version)
+	case "friendlyname":
+		return dec.Decode(&c.FriendlyName)
+	case "librarysectionid":
+		return dec.Decode(&c.LibrarySectionID)
+	case "directory":
+		return dec.Decode(&c.Directory)
 	}
-	if out.MediaContainer == nil {
-		return container[T]{}, errNoContainer
+	if strings.HasPrefix(name, "allow") {
+		var f flag
+		if c.Allowed == nil {
+			c.Allowed = map[string]bool{}
+		}
+		err := dec.Decode(&f)
+		c.Allowed[name] = bool(f)
+		return err
 	}
-	return *out.MediaContainer, nil
+	return skip(dec)
+}
+
+func skip(dec *json.Decoder) error {
+	var v json.RawMessage
+	return dec.Decode(&v)
+}
+
+// object reads an object and calls member with each name; member reads the value.
+func object(dec *json.Decoder, member func(name string) error) error {
+	if t, err := dec.Token(); err != nil {
+		return err
+	} else if t != json.Delim('{') {
+		return errNoContainer
+	}
+	return members(dec, member)
+}
+
+// members is object after the opening brace.
+func members(dec *json.Decoder, member func(name string) error) error {
+	for dec.More() {
+		t, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		name, _ := t.(string)
+		if err := member(name); err != nil {
+			return err
+		}
+	}
+	_, err := dec.Token()
+	return err
+}
+
+// elements reads a list, a single element, or null.
+func elements[T any](dec *json.Decoder, each func(T) error) error {
+	t, err := dec.Token()
+	if err != nil {
+		return err
+	}
+	switch t {
+	case json.Delim('['):
+		for dec.More() {
+			var v T
+			if err := dec.Decode(&v); err != nil {
+				return err
+			}
+			if err := each(v); err != nil {
+				return err
+			}
+		}
+		_, err := dec.Token()
+		return err
+	case json.Delim('{'):
+		// Its brace is gone, so it is put together again.
+		one := map[string]json.RawMessage{}
+		if err := members(dec, func(name string) error {
+			var v json.RawMessage
+			err := dec.Decode(&v)
+			one[name] = v
+			return err
+		}); err != nil {
+			return err
+		}
+		b, err := json.Marshal(one)
+		if err != nil {
+			return err
+		}
+		var v T
+		if err := json.Unmarshal(b, &v); err != nil {
+			return err
+		}
+		return each(v)
+	case nil:
+		return nil
+	}
+	return errNoContainer
 }
 
 // Part is a part of an item, with its path as Plex sees it.
@@ -146,8 +271,8 @@ type Part struct {
 	Size         int64
 	Duration     time.Duration // whole milliseconds; 0 = unknown
 	// Of the item.
-	Title, Thumb string
-	UpdatedAt    int64 // seconds
+	Title, Thumb       string
+	AddedAt, UpdatedAt int64 // seconds
 }
 
 func (w wireItem) parts(section string) []Part {
@@ -160,7 +285,8 @@ func (w wireItem) parts(section string) []Part {
 			}
 			parts = append(parts, Part{
 				Key: string(w.RatingKey), Section: section, Index: len(parts), Path: string(p.File), Size: int64(p.Size),
-				Duration: time.Duration(d) * time.Millisecond, Title: string(w.Title), Thumb: string(w.Thumb), UpdatedAt: int64(w.UpdatedAt),
+				Duration: min(max(0, time.Duration(d)), math.MaxInt64/time.Millisecond) * time.Millisecond,
+				Title:    string(w.Title), Thumb: string(w.Thumb), AddedAt: int64(w.AddedAt), UpdatedAt: int64(w.UpdatedAt),
 			})
 		}
 	}
@@ -182,7 +308,8 @@ func tags(all list[wireTag]) []Tag {
 }
 
 // Item is an item in full detail. Scalars, Lists and Locked go by the names that
-// edits use.
+// edits use. A scalar that Plex does not show is "", except that a title without a
+// sort title is its own.
 type Item struct {
 	Key, Section, Title string
 	Scalars             map[string]string

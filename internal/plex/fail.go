@@ -1,0 +1,162 @@
+package plex
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+var errProxy = errors.New("HTTP_PROXY or HTTPS_PROXY in the environment is not an address")
+
+// broken lists what a connection that was cut ends with.
+var broken = [...]error{io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE}
+
+// cut returns the one of broken that err is, or nil.
+func cut(err error) error {
+	for _, b := range broken {
+		if errors.Is(err, b) {
+			return b
+		}
+	}
+	return nil
+}
+
+// quick reports whether an error may be gone in a moment. A timeout has taken half
+// a minute already, a 503 lasts, and some say themselves how long to wait.
+func quick(err error) bool {
+	var e *job.Error
+	if !errors.As(err, &e) || e.RetryAfter > 0 {
+		return false
+	}
+	switch {
+	case e.Status == http.StatusInternalServerError, e.Status == http.StatusBadGateway:
+		return true
+	case e.Status/100 == 2: // cut or garbled
+		return e.Class == job.ClassBusy && !errors.Is(e, errTooLarge)
+	case e.Status == 0:
+		return e.Class == job.ClassUnreachable && cut(e) != nil
+	}
+	return false
+}
+
+// garbled says what is wrong with an answer without quoting it.
+func garbled(b *bounded, err error) error {
+	switch {
+	case errors.Is(err, errTooLarge):
+		return errTooLarge
+	case b.err != nil && b.err != io.EOF, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer is cut off: %w", io.ErrUnexpectedEOF)
+	}
+	return errors.New("the answer is not Plex's JSON")
+}
+
+// transportError classes the failure of a call that got no answer. Only errors
+// that are known to hold nothing but addresses are quoted; others quote what was
+// received.
+func (c *Client) transportError(op string, err error) error {
+	e := &job.Error{Class: job.ClassUnreachable, Op: op, Err: err, Hint: "Is Plex running, and is plexUrl its address as seen from Stash?"}
+	var dns *net.DNSError
+	var certificate *tls.CertificateVerificationError
+	var host x509.HostnameError
+	var record tls.RecordHeaderError
+	var timeout net.Error
+	var network *net.OpError
+	switch {
+	case errors.Is(err, errProxy):
+		e.Hint = "Correct it, or exclude Plex with NO_PROXY"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		e.Err, e.Hint = fmt.Errorf("there is no host named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
+	case errors.As(err, &dns):
+		e.Err = fmt.Errorf("the address of %s cannot be looked up", dns.Name)
+	case errors.As(err, &certificate), errors.As(err, &host):
+		e.Hint = "The certificate does not fit the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
+	case errors.As(err, &record):
+		e.Err, e.Hint = fmt.Errorf("%s does not speak TLS here", c.url.Host), "Should plexUrl begin with http://?"
+	case errors.As(err, &timeout) && timeout.Timeout():
+		e.Err = fmt.Errorf("%s does not answer in time", c.url.Host)
+	case cut(err) != nil:
+		e.Err = fmt.Errorf("%s cut the connection: %w", c.url.Host, cut(err))
+	case errors.As(err, &network):
+		e.Err = network
+	case c.url.Scheme == "http":
+		e.Err, e.Hint = fmt.Errorf("%s does not speak HTTP here", c.url.Host), "Should plexUrl begin with https://?"
+	default:
+		e.Err = fmt.Errorf("%s does not speak HTTPS as it should", c.url.Host)
+	}
+	return e
+}
+
+// statusError classes an answer that is not a success. Its body is never looked
+// at: Plex's errors are bare pages, and a body can echo what was sent.
+func (c *Client) statusError(op string, resp *http.Response) error {
+	e := &job.Error{Op: op, Status: resp.StatusCode, RetryAfter: retryAfter(resp.Header.Get("Retry-After"))}
+	switch s := resp.StatusCode; {
+	case s/100 == 3:
+		e.Class = job.ClassUnreachable
+		target := "another address"
+		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
+			target = u.Host
+		}
+		e.Err = fmt.Errorf("%s sends us to %s, which is not followed because the token would go there", c.url.Host, target)
+		e.Hint = "Set plexUrl to the address of Plex itself"
+	case s == http.StatusUnauthorized:
+		e.Class, e.Hint = job.ClassUnauthorized, "Plex does not accept the token: set plexToken anew"
+	case s == http.StatusForbidden:
+		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
+	case s == http.StatusServiceUnavailable:
+		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, at maintenance or overloaded; it is tried again"
+	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
+		e.Class, e.Hint = job.ClassUnreachable, "What stands between Stash and Plex does not reach Plex"
+	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
+		e.Class = job.ClassBusy
+	default:
+		e.Class = job.ClassRejected
+	}
+	return e
+}
+
+// notPlex turns an answer to /identity that no Plex gives into what it means: the
+// address is wrong. Other errors stay.
+func (c *Client) notPlex(err error) error {
+	var e *job.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	switch e.Status / 100 {
+	case 2:
+	case 4:
+		if e.Class == job.ClassBusy {
+			return err
+		}
+	default:
+		return err
+	}
+	hint := "Set plexUrl to the address of Plex itself"
+	if e.Status == http.StatusBadRequest && c.url.Scheme == "http" {
+		hint = "Should plexUrl begin with https://?"
+	}
+	return &job.Error{Class: job.ClassUnreachable, Op: e.Op, Status: e.Status, Hint: hint,
+		Err: fmt.Errorf("%s answers, but not as a Plex server does", c.url.Host)}
+}
+
+// retryAfter reads the header of that name: seconds or a date; 0 if it is neither.
+func retryAfter(v string) time.Duration {
+	if s, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
+		return time.Duration(min(max(s, 0), 1<<31)) * time.Second
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, time.Until(t))
+	}
+	return 0
+}
