@@ -124,6 +124,23 @@ func TestAnEditThatIsSplitLosesNothing(t *testing.T) {
 	})
 }
 
+func TestAURLIsShorterThanItsLimitWhateverIsInIt(t *testing.T) {
+	const limit = 200
+	longest := 0
+	for n := range 130 {
+		x := says("")
+		c := clientWith(t, plex.Options{URL: base, Transport: x, MaxURL: limit})
+		value := strings.Repeat("x", n)
+		if _, err := c.Edit(t.Context(), "1", "7", plex.Edit{Scalars: []plex.ScalarEdit{{Field: "title", Value: value}, {Field: "studio"}}}); err != nil {
+			t.Fatal(err)
+		}
+		for _, asked := range x.asked {
+			longest = max(longest, len(base)+len(strings.TrimPrefix(asked, "PUT ")))
+		}
+	}
+	equal(t, "the longest URL", longest, limit-1)
+}
+
 func TestWhatBelongsTogetherStaysTogether(t *testing.T) {
 	tags := func(n int) (all []plex.Tag) {
 		for i := range n {

@@ -15,6 +15,11 @@ import (
 // are handed on at once.
 const pageSize = 1000
 
+// maxPages is how many requests one listing may take. Even at fifty items a page
+// that is half a million; whoever promises more with each answer would keep us for
+// ever.
+const maxPages = 10_000
+
 // List calls page with the parts of a library's items, all parts of an item in one
 // call; an item may come twice. A since that is not zero asks for the items that
 // were added or updated since then only, a second more or less; it costs two
@@ -51,7 +56,7 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 	trouble := func(format string, args ...any) error {
 		return &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf(format, args...)}
 	}
-	for {
+	for range maxPages {
 		var a listed
 		var failed error // by page, which must not be taken for Plex's failure
 		err := c.do(ctx, request{
@@ -108,6 +113,7 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 		}
 		start, previous = next, a.head
 	}
+	return start, trouble("the listing has no end: %d requests brought %d items", maxPages, start)
 }
 
 // listed is what one answer of a listing was.

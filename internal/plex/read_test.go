@@ -166,6 +166,27 @@ func TestAListingThatGoesNowhereEnds(t *testing.T) {
 	}
 }
 
+func TestAListingThatPromisesMoreForEverEnds(t *testing.T) {
+	for name, more := range map[string]func(start int) string{
+		"by its total":    func(start int) string { return fmt.Sprintf(`"offset":%d,"totalSize":%d,`, start, start+2) },
+		"without a total": func(start int) string { return fmt.Sprintf(`"offset":%d,`, start) },
+		"without a word":  func(int) string { return "" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			requests := 0
+			c := client(t, base, &wire{answer: func(w http.ResponseWriter, r *http.Request) {
+				requests++
+				start := startOf(r)
+				io.WriteString(w, movies(keys(start+1, start+2), more(start)))
+			}})
+			n, err := c.List(t.Context(), "1", time.Time{}, func([]plex.Part) error { return nil })
+			equal(t, "failure", tell(failure(t, err)), told{job.ClassBusy, 0, 0, "", "the listing has no end: 10000 requests brought 10000 items"})
+			equal(t, "number", n, 10_000)
+			equal(t, "requests", requests, 10_000)
+		})
+	}
+}
+
 func TestItemsThatAreRemovedMeanwhileHideNoOthers(t *testing.T) {
 	all := keys(1, 2501)
 	x := &wire{}
