@@ -126,8 +126,12 @@ func names(tags []Tag) string {
 
 // Merge computes the edit that brings an item to the wanted state, and the base
 // that holds once it has been applied. Merging again then gives an empty edit.
-// o must be the options that want was made with.
+// o must be the options that want was made with. A wanted state without a field,
+// such as that of an empty scene, changes nothing.
 func Merge(base Base, want Wanted, now Item, o Options) (Edit, Base) {
+	if len(want.Scalars) == 0 && len(want.Lists) == 0 {
+		return Edit{}, base
+	}
 	m := merger{o: o, now: now, base: base, next: base.clone(), stashOnly: !o.KeepPlexEdits || base.IsZero()}
 	m.next.Known = true
 	for _, f := range ScalarFields() {
@@ -170,7 +174,12 @@ func (m *merger) lock(f Field) {
 	}
 }
 
+// unlock gives a field back to Plex's agents. With LeaveUnlocked, only our own
+// locks are taken off.
 func (m *merger) unlock(f Field) {
+	if m.o.LeaveUnlocked && !slices.Contains(m.base.Locked, f) {
+		return
+	}
 	if m.now.Locked[f] && !slices.Contains(m.edit.Unlock, f) {
 		m.edit.Unlock = append(m.edit.Unlock, f)
 	}
@@ -186,27 +195,32 @@ func (m *merger) scalar(f Field, want string) {
 	switch {
 	case want == "" && f == Title:
 		// A title is never cleared: Plex would show the file's name.
+		if !ours && !hasSeen {
+			m.next.Seen[f] = now
+		}
 	case want == "" && asLeft:
 		if now != "" {
 			m.edit.Scalars = append(m.edit.Scalars, ScalarEdit{Field: f})
 		}
-		if !m.o.LeaveUnlocked || slices.Contains(m.base.Locked, f) {
-			m.unlock(f)
-		}
+		m.unlock(f)
 		delete(m.next.Wrote, f)
 		m.next.Seen[f] = ""
 	case want == "":
-		if ours || !hasSeen {
+		switch {
+		case ours:
+			// A person rewrote it. What we had written is kept as seen, so that their
+			// value is still told for theirs when Stash has one again.
+			m.next.Seen[f] = wrote
+		case !hasSeen:
 			m.next.Seen[f] = now
 		}
 		delete(m.next.Wrote, f)
 	case same(f, now, want):
 		if !asLeft {
-			// It is there already, and not by us: a person's, or another tool's.
+			// It is there already, and not by us: a person's, or another tool's. Both
+			// sides agree, so from here a change in Stash is followed again.
 			delete(m.next.Wrote, f)
-			if ours || !hasSeen {
-				m.next.Seen[f] = now
-			}
+			m.next.Seen[f] = now
 		}
 		m.lock(f)
 	case !m.stashOnly && ours && !asLeft:
@@ -227,9 +241,9 @@ func same(f Field, a, b string) bool {
 		return true
 	}
 	if f == UserRating {
-		x, err1 := strconv.ParseFloat(a, 64)
-		y, err2 := strconv.ParseFloat(b, 64)
-		return err1 == nil && err2 == nil && x == y
+		x, ok1 := stars(a)
+		y, ok2 := stars(b)
+		return ok1 && ok2 && x == y
 	}
 	if f == Date && len(a) > 10 {
 		a = a[:10] // with a time of day
@@ -237,12 +251,22 @@ func same(f Field, a, b string) bool {
 	return text(a) == text(b)
 }
 
+// stars reads a rating. Plex shows an item without one, or one of 0, without the
+// attribute.
+func stars(s string) (float64, bool) {
+	if s == "" {
+		return 0, true
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil
+}
+
 // list merges a list: a set of names in which each element is ours or not.
 func (m *merger) list(f Field, want []Tag) {
 	now := m.now.Lists[f]
 	mirror := m.o.MirrorLists && f != Label
 	added, had := set(m.base.Added[f]), set(m.base.Had[f])
-	wanted, there := map[string]Tag{}, map[string]bool{}
+	wanted, there, gone := map[string]Tag{}, map[string]bool{}, map[string]bool{}
 	for _, t := range want {
 		wanted[fold(t.Name)] = t
 	}
@@ -252,11 +276,19 @@ func (m *merger) list(f Field, want []Tag) {
 	for _, t := range now {
 		key := fold(t.Name)
 		if there[key] {
-			continue // Plex should not list a name twice
+			// One element of the set in two spellings, or a person in two roles: they
+			// stay or go together.
+			if !gone[key] {
+				e.Full = append(e.Full, t)
+			} else if !slices.Contains(e.Remove, t.Name) {
+				e.Remove = append(e.Remove, t.Name)
+			}
+			continue
 		}
 		there[key] = true
 		w, keep := wanted[key]
 		if !keep && (added[key] || mirror) {
+			gone[key] = true
 			e.Remove = append(e.Remove, t.Name)
 			changed = true
 			continue
@@ -293,9 +325,9 @@ func (m *merger) list(f Field, want []Tag) {
 		m.edit.Lists = append(m.edit.Lists, e)
 	}
 	switch {
-	case len(e.Full) > 0 && (changed || len(want) > 0):
+	case len(e.Full) > 0 && len(want) > 0:
 		m.lock(f)
-	case len(e.Full) == 0 && changed, len(e.Full) == 0 && len(want) == 0 && slices.Contains(m.base.Locked, f):
+	case len(e.Full) == 0 && len(want) == 0 && (changed || slices.Contains(m.base.Locked, f)):
 		m.unlock(f)
 	}
 }
@@ -334,6 +366,10 @@ func Recover(base, intent Base, now Item) Base {
 			// It did not arrive, nor did a clearing.
 			r.Wrote[f] = before
 			delete(r.Seen, f)
+		case had && now.Scalars[f] == "" && intent.Seen[f] == "":
+			// A clearing arrived; "" as ours lets its unlocking follow.
+			r.Wrote[f] = ""
+			delete(r.Seen, f)
 		case has:
 			delete(r.Wrote, f)
 			if seen, ok := base.Seen[f]; ok {
@@ -367,6 +403,10 @@ func Recover(base, intent Base, now Item) Base {
 		}
 		setOrDelete(r.Added, f, added)
 		setOrDelete(r.Had, f, had)
+	}
+	for _, f := range r.Locked {
+		// It was not locked when we set out.
+		r.Known = r.Known || now.Locked[f]
 	}
 	for _, f := range base.Locked {
 		if !slices.Contains(r.Locked, f) {

@@ -11,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-	"pgregory.net/rapid"
 )
 
 // sync merges a scene into an item as the worker does, and applies the edit.
@@ -83,6 +82,9 @@ func TestTheTableOfAValue(t *testing.T) {
 		{"it had a value before us, and Stash gets one later", []step{plex("agent"), in(described("")), in(described("a"))}, "a", "a"},
 		{"Stash cleared it, Plex is as we left it", []step{in(described("a")), in(described(""))}, "", ""},
 		{"Stash cleared it, a person had rewritten it", []step{in(described("a")), plex("mine"), in(described(""))}, "mine", "mine"},
+		{"Stash cleared it and has one again, a person had rewritten it", []step{in(described("a")), plex("mine"), in(described("")), in(described("b"))}, "b", "mine"},
+		{"Stash came to say what a person had set, and changed on", []step{in(described("a")), plex("mine"), in(described("mine")), in(described("b"))}, "b", "b"},
+		{"a person cleared it, and so did Stash", []step{in(described("a")), plex(""), in(described("")), in(described("b"))}, "b", "b"},
 		{"Stash never had it", []step{plex("mine"), in(described(""))}, "mine", "mine"},
 		{"both have the same by chance, then Stash clears it", []step{plex("same"), in(described("same")), in(described(""))}, "same", "same"},
 		{"cleared and filled again", []step{in(described("a")), in(described("")), in(described("b"))}, "b", "b"},
@@ -136,6 +138,9 @@ func TestTheTableOfAList(t *testing.T) {
 		{"a tag renamed in its case only", []step{in(tagged("blonde")), in(tagged("Blonde"))}, "blonde", "blonde", "blonde"},
 		{"another Unicode form is the same name", []step{hand("e\u0301te\u0301"), in(tagged("été"))}, "e\u0301te\u0301", "e\u0301te\u0301", "e\u0301te\u0301"},
 		{"a scene without metadata", []step{hand("mine"), in(tagged("a")), in(Scene{ID: 1})}, "a,mine", "a,mine", "a"},
+		{"one that Stash dropped and has again", []step{in(tagged("a", "b")), in(tagged("a")), in(tagged("a", "b"))}, "a,b", "a,b", "a,b"},
+		{"one that we removed and a person added", []step{in(tagged("a", "b")), in(tagged("a")), hand("a", "b"), in(tagged("a"))}, "a,b", "a,b", "a"},
+		{"all that we added, removed by a person", []step{in(tagged("a", "b")), hand(), in(tagged("a", "b"))}, "a,b", "", "a,b"},
 		{"names with commas", []step{in(tagged("a, b", "c & d")), in(tagged("c & d"))}, "c & d", "c & d", "c & d"},
 	} {
 		for mode, want := range map[string]string{"default": c.want, "keep": c.keep, "mirror": c.mirror, "mirror and keep": c.mirror} {
@@ -183,6 +188,118 @@ func TestATitleIsNeverCleared(t *testing.T) {
 	sync(&base, &it, Scene{ID: 1, Code: "x"}, DefaultOptions())
 	if it.Scalars[Title] != "A" {
 		t.Errorf("title %q", it.Scalars[Title])
+	}
+}
+
+func TestATitleGivenInPlexStaysIfEditsAreKept(t *testing.T) {
+	o := DefaultOptions()
+	o.KeepPlexEdits = true
+	var base Base
+	it := Item{Scalars: map[Field]string{Title: "file-0001"}, Locked: map[Field]bool{}}
+	sync(&base, &it, Scene{ID: 1, Code: "x"}, o)
+	other, otherBase := Apply(Edit{}, it), base
+	it.Scalars[Title] = "Harbour at night"
+	sync(&base, &it, Scene{ID: 1, Title: "Harbour", Code: "x"}, o)
+	if it.Scalars[Title] != "Harbour at night" {
+		t.Errorf("a person's title became %q", it.Scalars[Title])
+	}
+	sync(&otherBase, &other, Scene{ID: 1, Title: "Harbour", Code: "x"}, o)
+	if other.Scalars[Title] != "Harbour" {
+		t.Errorf("the file's name %q is taken for a person's title", other.Scalars[Title])
+	}
+}
+
+func TestALockOfAPersonsStays(t *testing.T) {
+	s := Scene{ID: 1, Code: "x", Details: "d", Tags: []Named{{1, "t"}}}
+	gone := Scene{ID: 1, Code: "x"}
+	for _, c := range []struct {
+		name          string
+		leaveUnlocked bool
+		scenes        []Scene
+		want          map[Field]bool
+	}{
+		{"while we write", false, []Scene{s}, map[Field]bool{Summary: true, Genre: true}},
+		{"with leaveUnlocked, while we write", true, []Scene{s}, map[Field]bool{Summary: true, Genre: true}},
+		{"with leaveUnlocked, when what we wrote goes", true, []Scene{s, gone}, map[Field]bool{Summary: true, Genre: true}},
+		// The value is gone: a locked empty field would keep Plex's agents out.
+		{"except when what we wrote goes", false, []Scene{s, gone}, map[Field]bool{}},
+	} {
+		o := DefaultOptions()
+		o.LeaveUnlocked = c.leaveUnlocked
+		var base Base
+		it := Item{Locked: map[Field]bool{Summary: true, Genre: true}}
+		for _, s := range c.scenes {
+			sync(&base, &it, s, o)
+		}
+		if !maps.Equal(it.Locked, c.want) {
+			t.Errorf("%s: locks %v, want %v", c.name, it.Locked, c.want)
+		}
+	}
+}
+
+func TestAValueThatAPersonKeepsIsNotLocked(t *testing.T) {
+	o := DefaultOptions()
+	o.KeepPlexEdits = true
+	var base Base
+	it := Item{Scalars: map[Field]string{}, Locked: map[Field]bool{}}
+	sync(&base, &it, described("a"), o)
+	it.Scalars[Summary], it.Locked[Summary] = "mine", false
+	if e := sync(&base, &it, described("b"), o); !e.Empty() {
+		t.Errorf("%+v", e)
+	}
+}
+
+func TestValuesThatPlexWritesInItsOwnWayAreTheSame(t *testing.T) {
+	rating := func(n int) *int { return &n }
+	o := DefaultOptions()
+	o.Rating = true
+	for _, c := range []struct {
+		field Field
+		shown string
+		scene Scene
+	}{
+		{UserRating, "8.0", Scene{ID: 1, Rating100: rating(80)}},
+		{UserRating, "8.50", Scene{ID: 1, Rating100: rating(85)}},
+		{UserRating, "", Scene{ID: 1, Rating100: rating(0)}},
+		{Date, "2021-02-03T00:00:00Z", Scene{ID: 1, Date: "2021-02-03"}},
+		{Date, "2020-01-01", Scene{ID: 1, Date: "2020"}},
+		{Summary, "a\nb", Scene{ID: 1, Details: "a\r\nb \n"}},
+		{Title, "été", Scene{ID: 1, Title: " été"}},
+		{Title, "a b", Scene{ID: 1, Title: "a\tb"}},
+	} {
+		it := Item{Scalars: map[Field]string{c.field: c.shown}}
+		if e, _ := Merge(Base{}, Want(c.scene, o), it, o); len(e.Scalars) != 0 {
+			t.Errorf("%s: Plex shows %q, and %+v is written", c.field, c.shown, e.Scalars)
+		}
+	}
+	for shown, want := range map[string]string{"": "8.5", "8": "8.5", "none": "8.5"} {
+		e, _ := Merge(Base{}, Want(Scene{ID: 1, Rating100: rating(85)}, o), Item{Scalars: map[Field]string{UserRating: shown}}, o)
+		if !slices.Contains(e.Scalars, ScalarEdit{UserRating, want}) {
+			t.Errorf("Plex shows %q: %+v", shown, e.Scalars)
+		}
+	}
+}
+
+func TestAnEditIsToldInWords(t *testing.T) {
+	o := DefaultOptions()
+	now := Item{Scalars: map[Field]string{Title: "Old", Studio: "One"}, Lists: map[Field][]Tag{Genre: {{Name: "Night"}}}}
+	s := Scene{ID: 1, Title: "New", Studio: &StudioOf{ID: 1, Name: "One"}, Tags: []Named{{1, "night"}, {2, "Sea"}}}
+	o.CollectStudio = false
+	e, base := Merge(Base{}, Want(s, o), now, o)
+	if got := e.Fields(); !slices.Equal(got, []string{"title", "genre"}) {
+		t.Errorf("fields %q", got)
+	}
+	if got, want := e.Changes(now), []Change{{Title, "Old", "New"}, {Genre, "Night", "Night, Sea"}}; !slices.Equal(got, want) {
+		t.Errorf("changes %q, want %q", got, want)
+	}
+	now = Apply(e, now)
+	now.Locked = nil // by a refresh
+	e, _ = Merge(base, Want(s, o), now, o)
+	if got := e.Fields(); !slices.Equal(got, []string{"locks"}) || len(e.Changes(now)) != 0 {
+		t.Errorf("only locks: fields %q, changes %q", got, e.Changes(now))
+	}
+	if got := (Edit{}).Fields(); len(got) != 0 {
+		t.Errorf("nothing: fields %q", got)
 	}
 }
 
@@ -264,6 +381,40 @@ func TestTheWantedState(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeTakenIsTold(t *testing.T) {
+	o := DefaultOptions()
+	o.Rating = true
+	for _, n := range []int{-1, 101} {
+		w := Want(Scene{ID: 1, Title: "A", Rating100: &n}, o)
+		if want := []string{fmt.Sprintf("rating: left out, %d is not between 0 and 100", n)}; !slices.Equal(w.Cut, want) || w.Scalars[UserRating] != "" {
+			t.Errorf("rating %d: %q, %q", n, w.Scalars[UserRating], w.Cut)
+		}
+	}
+	w := Want(Scene{ID: 1, Date: strings.Repeat("é", 60), Title: strings.Repeat("a", 3000), Tags: []Named{{1, strings.Repeat("b", 3000)}}}, o)
+	want := []string{
+		"title: cut from 3000 to 1992 characters, because an edit of Plex takes at most 8,000 bytes",
+		`date: left out, "` + strings.Repeat("é", 20) + `…" is not a date`,
+		"a name in genre: cut from 3000 to 1992 characters, because an edit of Plex takes at most 8,000 bytes",
+	}
+	if !slices.Equal(w.Cut, want) {
+		t.Errorf("%q\nwant %q", w.Cut, want)
+	}
+	again := Want(Scene{ID: 1, Title: w.Scalars[Title]}, o)
+	if again.Scalars[Title] != w.Scalars[Title] || len(again.Cut) != 0 {
+		t.Errorf("what was cut is cut again: %q", again.Cut)
+	}
+}
+
+func TestTextIsTheUsers(t *testing.T) {
+	o := DefaultOptions()
+	for _, text := range []string{`“Curly” ‘quotes’ — dashes … & <b>, "plain"; 100% #1 + a=b?`, "👩‍👩‍👧‍👦 👍🏽 🇯🇵 ❤️", "‏שלום‎ ⁧עברית⁩", "港の夜", "a b​c"} {
+		s := Scene{ID: 1, Title: text, Details: text, Tags: []Named{{1, text}}}
+		if w := Want(s, o); w.Scalars[Title] != text || w.Scalars[Summary] != text || w.Lists[Genre][0].Name != text {
+			t.Errorf("%q became %q, %q, %q", text, w.Scalars[Title], w.Scalars[Summary], w.Lists[Genre])
+		}
+	}
+}
+
 func TestLongTextsAreCutWhereNothingIsTornApart(t *testing.T) {
 	for _, c := range []struct {
 		text    string
@@ -273,6 +424,11 @@ func TestLongTextsAreCutWhereNothingIsTornApart(t *testing.T) {
 		{strings.Repeat("Boats come and go. ", 1000), 4000},
 		{strings.Repeat("👩‍👩‍👧‍👦", 500), 500},
 		{strings.Repeat("e\u0323\u0301", 3000), 500},
+		{strings.Repeat("🇯🇵", 2000), 500},
+		{strings.Repeat("👍🏽", 2000), 500},
+		{strings.Repeat("❤\ufe0f", 2000), 500},
+		{strings.Repeat("ｶﾞ", 2000), 500},
+		{strings.Repeat("\u1112\u1161\u11ab", 3000), 700},
 		{"x" + strings.Repeat("\u0301", 20000), 0},
 	} {
 		w := Want(Scene{ID: 1, Details: c.text}, DefaultOptions())
@@ -282,6 +438,11 @@ func TestLongTextsAreCutWhereNothingIsTornApart(t *testing.T) {
 		}
 		if body := strings.TrimSuffix(got, "…"); strings.HasSuffix(body, "\u200d") || !strings.HasPrefix(norm.NFC.String(c.text), body) {
 			t.Errorf("%.20q…: torn apart", c.text)
+		}
+		for _, unit := range []string{"👩‍👩‍👧‍👦", "🇯🇵", "👍🏽", "❤\ufe0f", "ｶﾞ", "ẹ́"} {
+			if body := strings.TrimSuffix(got, "…"); strings.HasPrefix(c.text, unit) && strings.ReplaceAll(body, unit, "") != "" {
+				t.Errorf("%s is torn apart: %q", unit, strings.ReplaceAll(body, unit, ""))
+			}
 		}
 		if len(w.Cut) != 1 {
 			t.Errorf("the log is told %q", w.Cut)
@@ -313,164 +474,54 @@ func TestTheHashKnowsNoOrder(t *testing.T) {
 	}
 }
 
-// What the properties draw from: few values, so that they often meet.
-var (
-	someText = rapid.SampledFrom([]string{"", "a", "b", "c"})
-	someTags = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z", "w"}), 0, 4, strings.ToLower)
-)
-
-func someScene(t *rapid.T, label string) Scene {
-	s := tagged(someTags.Draw(t, label+" tags")...)
-	s.Title, s.Details = someText.Draw(t, label+" title"), someText.Draw(t, label+" details")
-	return s
-}
-
-func someOptions(t *rapid.T) Options {
-	o := DefaultOptions()
-	o.KeepPlexEdits, o.MirrorLists, o.LeaveUnlocked = rapid.Bool().Draw(t, "keep"), rapid.Bool().Draw(t, "mirror"), rapid.Bool().Draw(t, "unlocked")
-	return o
-}
-
-func person(t *rapid.T, it *Item, label string) {
-	if rapid.Bool().Draw(t, label+" edits summary") {
-		it.Scalars[Summary] = someText.Draw(t, label+" summary")
-	}
-	if rapid.Bool().Draw(t, label+" edits genres") {
-		withGenres(it, someTags.Draw(t, label+" genres")...)
-	}
-}
-
-func TestSyncingTwiceIsSyncingOnceAndOthersAreLeftAlone(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		o := someOptions(t)
-		it := Item{Scalars: map[Field]string{}, Locked: map[Field]bool{}}
-		var base Base
-		ours := map[string]bool{} // genres that we ever wrote
-		for i := range rapid.IntRange(1, 6).Draw(t, "rounds") {
-			person(t, &it, fmt.Sprint(i))
-			before := it
-			s := someScene(t, fmt.Sprint(i))
-			e := sync(&base, &it, s, o)
-			for _, l := range e.Lists {
-				for _, r := range l.Remove {
-					if l.Field == Genre && !o.MirrorLists && !ours[fold(r)] {
-						t.Fatalf("removed %q, which we never wrote", r)
-					}
-				}
-			}
-			was := genres(before)
-			for _, g := range it.Lists[Genre] {
-				if !slices.Contains(strings.Split(was, ","), g.Name) {
-					ours[fold(g.Name)] = true
-				}
-			}
-			// The base survives its way through the database.
-			data, err := json.Marshal(base)
-			if err != nil {
-				t.Fatal(err)
-			}
-			base = Base{}
-			if err := json.Unmarshal(data, &base); err != nil {
-				t.Fatal(err)
-			}
-			if e := sync(&base, &it, s, o); !e.Empty() {
-				t.Fatalf("the second time: %+v", e)
-			}
-		}
-	})
-}
-
-func TestAnInterruptedWriteEndsAsAnUndisturbedOne(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		o := someOptions(t)
-		it := Item{Scalars: map[Field]string{}, Locked: map[Field]bool{}}
-		var base Base
-		if rapid.Bool().Draw(t, "written before") {
-			sync(&base, &it, someScene(t, "first"), o)
-			person(t, &it, "person")
-		}
-		s := someScene(t, "second")
-		e, intent := Merge(base, Want(s, o), it, o)
-		whole, wholeBase := Apply(e, it), intent
-
-		// Any part of the edit reaches Plex before the process is killed.
-		part := Edit{}
-		for _, x := range e.Scalars {
-			if rapid.Bool().Draw(t, "scalar arrives") {
-				part.Scalars = append(part.Scalars, x)
-			}
-		}
-		for _, l := range e.Lists {
-			// Element by element: a list may travel in pieces.
-			var got []Tag
-			there := map[string]bool{}
-			for _, x := range it.Lists[l.Field] {
-				there[fold(x.Name)] = true
-				if !slices.Contains(l.Remove, x.Name) || !rapid.Bool().Draw(t, "removal arrives") {
-					got = append(got, x)
-				}
-			}
-			for _, x := range l.Full {
-				if !there[fold(x.Name)] && rapid.Bool().Draw(t, "element arrives") {
-					got = append(got, x)
-				}
-			}
-			part.Lists = append(part.Lists, ListEdit{Field: l.Field, Full: got})
-		}
-		for _, f := range e.Lock {
-			if rapid.Bool().Draw(t, "lock arrives") {
-				part.Lock = append(part.Lock, f)
-			}
-		}
-		torn := Apply(part, it)
-		again, next := Merge(Recover(base, intent, torn), Want(s, o), torn, o)
-		done := Apply(again, torn)
-		if done.Scalars[Summary] != whole.Scalars[Summary] || done.Scalars[Title] != whole.Scalars[Title] || genres(done) != genres(whole) {
-			t.Fatalf("interrupted: %v %q; undisturbed: %v %q", done.Scalars, genres(done), whole.Scalars, genres(whole))
-		}
-		// And later, what Stash then takes away goes in both cases alike.
-		last := Scene{ID: 1, Code: "A-1"}
-		sync(&wholeBase, &whole, last, o)
-		sync(&next, &done, last, o)
-		if done.Scalars[Summary] != whole.Scalars[Summary] || genres(done) != genres(whole) {
-			t.Fatalf("later, interrupted: %v %q; undisturbed: %v %q", done.Scalars, genres(done), whole.Scalars, genres(whole))
-		}
-	})
-}
-
 func FuzzWant(f *testing.F) {
 	f.Add("Harbour", "Boats\r\ncome", "2021-02", "Night, outdoors")
 	f.Add("\xff\x00", strings.Repeat("é\u0301", 4000), "9999-99-99", "\u200f\u2028")
+	f.Add(strings.Repeat("🇯🇵", 200), strings.Repeat("ｶﾞ", 4000), "2021\x00", "\u1112\u1161\u11ab")
 	f.Fuzz(func(t *testing.T, title, details, date, tag string) {
-		s := Scene{ID: 1, Title: title, Details: details, Date: date, Tags: []Named{{1, tag}}, Performers: []Person{{1, title, ""}}}
-		w := Want(s, DefaultOptions())
-		for field, v := range w.Scalars {
-			limit := LineLimit
-			if field == Summary {
-				limit = SummaryLimit
-			}
-			if EncodedLen(v) > limit || !utf8.ValidString(v) || !norm.NFC.IsNormalString(v) {
-				t.Errorf("%s: %q is too long, not UTF-8 or not NFC", field, v)
+		s := Scene{ID: 1, Title: title, Details: details, Date: date, Code: tag, Director: tag, Studio: &StudioOf{ID: 1, Name: tag},
+			Tags: []Named{{1, tag}, {2, title}}, Performers: []Person{{1, title, ""}}, Groups: []Named{{1, title}}}
+		o := everything()
+		w := Want(s, o)
+		check := func(f Field, v string, limit int) {
+			if EncodedLen(v) > limit || !utf8.ValidString(v) || !norm.NFC.IsNormalString(v) || f != Summary && strings.ContainsAny(v, "\r\n\t") || strings.Contains(v, "\x00") {
+				t.Errorf("%s: %q is too long, not UTF-8, not NFC or not one line", f, v)
 			}
 		}
-		var base Base
-		it := Item{}
-		sync(&base, &it, s, DefaultOptions())
-		if e := sync(&base, &it, s, DefaultOptions()); !e.Empty() {
+		for f, v := range w.Scalars {
+			check(f, v, map[bool]int{true: SummaryLimit, false: LineLimit}[f == Summary])
+		}
+		for f, l := range w.Lists {
+			for _, t := range l {
+				check(f, t.Name, LineLimit)
+			}
+		}
+		other := s
+		other.Tags = []Named{s.Tags[1], s.Tags[0]}
+		if w.Hash() != Want(other, o).Hash() {
+			t.Error("the order changes the hash")
+		}
+		base, it := Base{}, Item{}
+		sync(&base, &it, s, o)
+		if e := sync(&base, &it, s, o); !e.Empty() {
 			t.Errorf("syncing twice writes again: %+v", e)
 		}
 	})
 }
 
 func FuzzBase(f *testing.F) {
-	f.Add([]byte(`{"wrote":{"title":"A"},"added":{"genre":["x"]},"known":true}`), []byte(`{}`))
-	f.Fuzz(func(t *testing.T, a, b []byte) {
+	f.Add([]byte(`{"wrote":{"title":"A"},"added":{"genre":["x"]},"known":true}`), []byte(`{}`), "A", uint8(0))
+	f.Add([]byte(`{"wrote":{"summary":""},"seen":{"title":"B"},"had":{"genre":["x",""]},"locked":["genre","nonsense"]}`), []byte(`{"known":true}`), "", uint8(7))
+	f.Add([]byte(`null`), []byte(`{"wrote":{"originallyAvailableAt":"2021","userRating":"NaN"}}`), "x", uint8(2))
+	f.Fuzz(func(t *testing.T, a, b []byte, shown string, switches uint8) {
 		var base, intent Base
 		if json.Unmarshal(a, &base) != nil || json.Unmarshal(b, &intent) != nil {
-			t.Skip("no base")
+			return // the caller begins anew then
 		}
-		it := Item{Scalars: map[Field]string{Title: "A"}, Lists: map[Field][]Tag{Genre: {{Name: "x"}}}}
-		o := DefaultOptions()
+		it := Item{Scalars: map[Field]string{Title: shown, Date: shown, UserRating: shown},
+			Lists: map[Field][]Tag{Genre: {{Name: "x"}, {Name: shown}}}, Locked: map[Field]bool{Genre: true}}
+		o := everything()
+		o.KeepPlexEdits, o.MirrorLists, o.LeaveUnlocked = switches&1 != 0, switches&2 != 0, switches&4 != 0
 		e, next := Merge(Recover(base, intent, it), Want(tagged("y"), o), it, o)
 		it = Apply(e, it)
 		if e, _ := Merge(next, Want(tagged("y"), o), it, o); !e.Empty() {
@@ -499,6 +550,15 @@ func BenchmarkSync(b *testing.B) {
 		w := Want(s, o)
 		for b.Loop() {
 			Merge(Base{}, w, Item{}, o)
+		}
+	})
+	b.Run("merge of what is unchanged", func(b *testing.B) {
+		b.ReportAllocs()
+		w := Want(s, o)
+		e, base := Merge(Base{}, w, Item{}, o)
+		it := Apply(e, Item{})
+		for b.Loop() {
+			Merge(base, w, it, o)
 		}
 	})
 }

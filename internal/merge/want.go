@@ -99,10 +99,13 @@ type Named struct {
 }
 
 // Empty reports whether the scene has no metadata: such a scene changes nothing
-// in Plex. Cover, URLs and the organized mark do not count.
+// in Plex. Cover, URLs and the organized mark do not count, nor does blank text.
 func (s Scene) Empty() bool {
-	return s.Title == "" && s.Code == "" && s.Details == "" && s.Director == "" && s.Date == "" && s.Rating100 == nil &&
-		s.Studio == nil && len(s.Performers) == 0 && len(s.Tags) == 0 && len(s.Groups) == 0
+	blank := func(text string) bool { return text == "" || oneLine(text) == "" }
+	named := func(n Named) bool { return !blank(n.Name) }
+	return blank(s.Title) && blank(s.Code) && blank(s.Details) && blank(s.Director) && blank(s.Date) && s.Rating100 == nil &&
+		blank(studioName(s.Studio)) && !slices.ContainsFunc(s.Performers, func(p Person) bool { return !blank(p.Name) }) &&
+		!slices.ContainsFunc(s.Tags, named) && !slices.ContainsFunc(s.Groups, named)
 }
 
 // Options say what is synced and how.
@@ -188,15 +191,15 @@ func Want(s Scene, o Options) Wanted {
 		line(true, TitleSort, sort)
 	}
 	if o.Director {
-		w.list(Director, Tag{Name: s.Director})
+		w.list(Director, candidate{Tag: Tag{Name: s.Director}})
 	}
 	if o.Tags {
 		w.list(Genre, named(s.Tags)...)
 	}
 	if o.Performers {
-		actors := make([]Tag, len(s.Performers))
+		actors := make([]candidate, len(s.Performers))
 		for i, p := range s.Performers {
-			actors[i].Name = p.Name
+			actors[i].Name, actors[i].id = p.Name, p.ID
 			if o.Photos {
 				actors[i].Thumb = p.ImageURL
 			}
@@ -204,13 +207,13 @@ func Want(s Scene, o Options) Wanted {
 		w.list(Actor, actors...)
 	}
 	if o.CollectStudio || o.CollectParents || o.CollectGroups {
-		var all []Tag
+		var all []candidate
 		if o.CollectStudio {
-			all = append(all, Tag{Name: studioName(s.Studio)})
+			all = append(all, candidate{Tag{Name: studioName(s.Studio)}, -maxParents - 1})
 		}
 		if o.CollectParents && s.Studio != nil {
 			for p, depth := s.Studio.Parent, 0; p != nil && depth < maxParents; p, depth = p.Parent, depth+1 {
-				all = append(all, Tag{Name: p.Name})
+				all = append(all, candidate{Tag{Name: p.Name}, int64(depth - maxParents)})
 			}
 		}
 		if o.CollectGroups {
@@ -219,7 +222,7 @@ func Want(s Scene, o Options) Wanted {
 		w.list(Collection, all...)
 	}
 	if len(o.Labels) > 0 {
-		labels := make([]Tag, len(o.Labels))
+		labels := make([]candidate, len(o.Labels))
 		for i, l := range o.Labels {
 			labels[i].Name = l
 		}
@@ -238,27 +241,43 @@ func studioName(s *StudioOf) string {
 	return s.Name
 }
 
-func named(all []Named) []Tag {
-	tags := make([]Tag, len(all))
+func named(all []Named) []candidate {
+	tags := make([]candidate, len(all))
 	for i, n := range all {
-		tags[i].Name = n.Name
+		tags[i] = candidate{Tag{Name: n.Name}, n.ID}
 	}
 	return tags
 }
 
+// candidate is an element of a list with the id that it has in Stash.
+type candidate struct {
+	Tag
+	id int64
+}
+
 // list switches a list on with the given elements, cleaned, without empty and
-// repeated names. The first spelling of a name wins.
-func (w *Wanted) list(f Field, tags ...Tag) {
-	seen := map[string]bool{}
-	all := []Tag{}
+// repeated names. Of a repeated name the element with the lowest id wins: Stash
+// gives them in any order, and its spelling and photo must not change with it.
+func (w *Wanted) list(f Field, tags ...candidate) {
+	type place struct {
+		at int
+		id int64
+	}
+	seen := make(map[string]place, len(tags))
+	all := make([]Tag, 0, len(tags))
 	for _, t := range tags {
 		t.Name = w.cut("a name in "+string(f), oneLine(t.Name), LineLimit)
 		key := fold(t.Name)
-		if key == "" || seen[key] {
-			continue
+		p, again := seen[key]
+		switch {
+		case key == "":
+		case !again:
+			seen[key] = place{len(all), t.id}
+			all = append(all, t.Tag)
+		case t.id < p.id:
+			seen[key] = place{p.at, t.id}
+			all[p.at] = t.Tag
 		}
-		seen[key] = true
-		all = append(all, t)
 	}
 	w.Lists[f] = all
 }
@@ -347,15 +366,16 @@ func cutEncoded(s string, limit int) string {
 	}
 	limit -= EncodedLen(ellipsis)
 	n, end, word := 0, 0, 0
-	joined := true
+	joined, flag := true, false
 	for i, r := range s {
-		if !joined && !continues(r) {
+		if !joined && !continues(r) && !(flag && regional(r)) {
 			end = i
 			if unicode.IsSpace(r) {
 				word = i
 			}
 		}
 		joined = r == zwj
+		flag = !flag && regional(r) // the second of a pair is yet to come
 		for _, c := range []byte(string(r)) {
 			n += encodedLen(c)
 		}
@@ -371,9 +391,13 @@ func cutEncoded(s string, limit int) string {
 
 const zwj = '\u200d' // joins two emoji into one
 
+// regional reports whether r is one of the letters of which two make a flag.
+func regional(r rune) bool { return 0x1F1E6 <= r && r <= 0x1F1FF }
+
 // continues reports whether r belongs to the character before it.
 func continues(r rune) bool {
-	return r == zwj || unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) ||
+	return r == zwj || r == 0x200C || unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) ||
+		r == 0xFF9E || r == 0xFF9F || // voicing of halfwidth kana
 		0x1F3FB <= r && r <= 0x1F3FF || // skin tones
 		0xE0020 <= r && r <= 0xE007F || // flags of regions
 		0x1160 <= r && r <= 0x11FF // vowels and finals of Hangul
@@ -383,6 +407,9 @@ func continues(r rune) bool {
 // lines ended by \n. Everything else is the user's: curly quotes, dashes, emoji,
 // marks of direction.
 func text(s string) string {
+	if plain(s) {
+		return strings.TrimSpace(s)
+	}
 	s = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n"), "\r", "\n")
 	s = strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Cc, r) && r != '\n' && r != '\t' {
@@ -393,8 +420,21 @@ func text(s string) string {
 	return norm.NFC.String(strings.TrimSpace(s))
 }
 
+// plain reports whether s is printable ASCII, as most text is: that needs no work.
+func plain(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
+
 // oneLine is text without line breaks and tabs.
 func oneLine(s string) string {
+	if plain(s) {
+		return strings.TrimSpace(s)
+	}
 	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
