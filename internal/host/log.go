@@ -1,15 +1,11 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 	"log/slog"
 	"math"
-	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -38,11 +34,12 @@ type Handler struct {
 	group  string // with a dot at its end
 }
 
+// shared is what a handler and those made from it by With have in common.
 type shared struct {
-	mu       sync.Mutex
+	redactor Redactor
+	mu       sync.Mutex // one line at a time
 	w        io.Writer
-	secrets  []string
-	progress float64
+	progress float64 // as last told; -1 = never
 }
 
 // NewHandler returns a handler that writes lines of at least level to w; a nil
@@ -54,42 +51,9 @@ func NewHandler(w io.Writer, level slog.Leveler) *Handler {
 	return &Handler{shared: &shared{w: w, progress: -1}, level: level}
 }
 
-// minSecret is how long a secret must be to be replaced: shorter ones would turn
-// ordinary words into noise.
-const minSecret = 4
-
-// AddSecret makes sure that secret never appears in a line from now on, neither as
-// it is nor as URLs and base64 write it.
-func (h *Handler) AddSecret(secret string) {
-	if len(secret) < minSecret {
-		return
-	}
-	s := h.shared
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, form := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret),
-		base64.StdEncoding.EncodeToString([]byte(secret)), base64.RawURLEncoding.EncodeToString([]byte(secret))} {
-		if !slices.Contains(s.secrets, form) {
-			s.secrets = append(s.secrets, form)
-		}
-	}
-	// Longer forms first: one may contain another.
-	slices.SortStableFunc(s.secrets, func(a, b string) int { return len(b) - len(a) })
-}
-
-// Redact replaces the secrets in text.
-func (h *Handler) Redact(text string) string {
-	h.shared.mu.Lock()
-	defer h.shared.mu.Unlock()
-	return h.shared.redact(text)
-}
-
-func (s *shared) redact(text string) string {
-	for _, secret := range s.secrets {
-		text = strings.ReplaceAll(text, secret, "[secret]")
-	}
-	return text
-}
+// AddSecret makes sure that secret never appears in a line or an output from now
+// on, whichever handler of the family writes it. See [Redactor.Add].
+func (h *Handler) AddSecret(secret string) { h.shared.redactor.Add(secret) }
 
 // Enabled implements slog.Handler.
 func (h *Handler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level.Level() }
@@ -143,7 +107,7 @@ func appendAttr(b *strings.Builder, group string, a slog.Attr) {
 		return
 	}
 	text := v.String()
-	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '"' || r == '=' || unicode.IsSpace(r) }) {
+	if text == "" || strings.ContainsFunc(text, func(r rune) bool { return r == '"' || r == '=' || unicode.IsSpace(r) || unicode.IsControl(r) }) {
 		text = strconv.Quote(text)
 	}
 	fmt.Fprintf(b, " %s%s=%s", group, a.Key, text)
@@ -165,33 +129,40 @@ func letter(l slog.Level) byte {
 
 // line writes one line.
 func (s *shared) line(level byte, text string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	text = clean(s.redact(text))
+	text = clean(s.redactor.Redact(text))
 	b := make([]byte, 0, len(text)+4)
 	b = append(b, 1, level, 2)
 	b = append(b, text...)
-	_, err := s.w.Write(append(b, '\n'))
+	b = append(b, '\n')
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.w.Write(b)
 	return err
 }
 
-// clean makes text one line of valid UTF-8 without control characters, not longer
-// than maxLine.
+// clean makes text one line of valid UTF-8 without control characters, short enough
+// for maxLine with the four bytes around it.
 func clean(text string) string {
-	const mark = " … (cut)"
-	if len(text) > maxLine {
-		end := maxLine - len(mark)
-		for end > 0 && !utf8.RuneStart(text[end]) {
-			end--
-		}
-		text = text[:end] + mark
+	const limit, mark = maxLine - 4, " … (cut)"
+	// Nothing is gained by cleaning megabytes of which kilobytes are written.
+	whole := len(text) <= 2*maxLine
+	if !whole {
+		text = text[:2*maxLine]
 	}
-	return strings.Map(func(r rune) rune {
+	text = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || r == '\u2028' || r == '\u2029' {
 			return ' '
 		}
 		return r
 	}, strings.ToValidUTF8(text, "\uFFFD"))
+	if whole && len(text) <= limit {
+		return text
+	}
+	end := min(len(text), limit-len(mark))
+	for end < len(text) && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
 }
 
 // progressStep is by how much the progress must move to be told again.
@@ -199,7 +170,9 @@ const progressStep = 0.005
 
 // Progress tells Stash how much of a task is done, 0 to 1. Values out of range are
 // taken as the nearer bound; what is no number, and steps too small to be seen,
-// are not told. Stash may miss any line, so the end is told each time.
+// are not told. Stash drops a line that arrives while it is busy with another: a
+// step that is lost is made good by the next one, and the end, after which none
+// comes, is told each time.
 func (h *Handler) Progress(f float64) {
 	if math.IsNaN(f) {
 		return
@@ -212,9 +185,5 @@ func (h *Handler) Progress(f float64) {
 		return
 	}
 	s.progress = f
-	var b bytes.Buffer
-	b.Write([]byte{1, 'p', 2})
-	b.Write(strconv.AppendFloat(nil, f, 'f', 4, 64))
-	b.WriteByte('\n')
-	s.w.Write(b.Bytes())
+	s.w.Write(append(strconv.AppendFloat([]byte{1, 'p', 2}, f, 'f', 4, 64), '\n'))
 }
