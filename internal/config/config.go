@@ -7,7 +7,9 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
+	"math"
 	"net"
 	"net/url"
 	"slices"
@@ -64,6 +66,9 @@ type Secret string
 // Reveal returns the text itself.
 func (s Secret) Reveal() string { return string(s) }
 
+// Format hides the text from every verb of fmt, also from those that pass by String.
+func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, s.String()) }
+
 // String hides the text.
 func (s Secret) String() string {
 	if s == "" {
@@ -92,7 +97,7 @@ type Problem struct {
 func (p Problem) String() string { return p.Setting + ": " + p.Message }
 
 // Check tests the text of a setting that another package understands. A failure is
-// fatal.
+// fatal: a path rule, say, that is guessed at would match the wrong files.
 type Check struct {
 	Setting string
 	Test    func(value string) error
@@ -103,14 +108,14 @@ const day = 24 * time.Hour
 // Parse reads the settings as Stash hands them out: booleans, numbers and strings
 // by name, missing where they were never set. It always returns a usable Config,
 // with defaults where a value is wrong, unless a problem is fatal. Names that it
-// does not know are ignored: they are left over from other versions.
+// does not know are ignored, see [Unknown].
 func Parse(settings map[string]any, checks ...Check) (Config, []Problem) {
 	r := reader{settings: settings}
 	c := Config{
 		PlexURL:       r.plexURL("plexUrl"),
-		PlexToken:     Secret(r.token("plexToken")),
+		PlexToken:     r.token("plexToken"),
 		Libraries:     r.list("plexLibraries"),
-		PathRules:     r.text("pathRules"),
+		PathRules:     r.pathRules("pathRules"),
 		ExcludeTags:   r.list("excludeTags"),
 		ContentRating: r.text("contentRating"),
 		Labels:        r.list("labels"),
@@ -127,13 +132,15 @@ func Parse(settings map[string]any, checks ...Check) (Config, []Problem) {
 		MaxRetries:    r.number("maxRetries", 5, 1, 100),
 		DLQRetention:  time.Duration(r.number("dlqRetentionDays", 30, 1, 3650)) * day,
 	}
-	if hours := r.number("compareEveryHours", 24, -1<<31, 24*365); hours > 0 {
+	if hours := r.number("compareEveryHours", 24, never, 24*365); hours > 0 {
 		c.CompareEvery = time.Duration(hours) * time.Hour
 	}
 	r.fields(&c)
 	for _, check := range checks {
-		if err := check.Test(r.text(check.Setting)); err != nil {
-			r.fatal(check.Setting, "%v", err)
+		if text, ok := asText(settings[check.Setting]); ok {
+			if err := check.Test(text); err != nil {
+				r.fatal(check.Setting, "%v", err)
+			}
 		}
 	}
 	c.ready = !slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Fatal })
@@ -162,41 +169,64 @@ func show(v any) string {
 	return strconv.Quote(s)
 }
 
-// text reads a string; numbers are taken for their digits.
-func (r *reader) text(name string) string {
-	switch v := r.settings[name].(type) {
+// asText is a setting's text; numbers are taken for their digits. ok is false if
+// the value is of another kind.
+func asText(value any) (text string, ok bool) {
+	switch v := value.(type) {
 	case nil:
-		return ""
+		return "", true
 	case string:
-		return strings.TrimSpace(strings.ToValidUTF8(v, "\uFFFD"))
+		return strings.TrimSpace(strings.ToValidUTF8(v, "\uFFFD")), true
 	case float64, json.Number, int, int64:
-		return fmt.Sprint(v)
-	default:
-		r.warn(name, "is not a text; nothing is used in its place")
-		return ""
+		return fmt.Sprint(v), true
 	}
+	return "", false
 }
 
+// text reads a text that may be missing.
+func (r *reader) text(name string) string {
+	text, ok := asText(r.settings[name])
+	if !ok {
+		r.warn(name, "%s is not a text; it is taken as empty", show(r.settings[name]))
+	}
+	return text
+}
+
+// pathRules reads the path rules. Without those that a person wanted, files would
+// be matched wrongly: there is no default to fall back to.
+func (r *reader) pathRules(name string) string {
+	text, ok := asText(r.settings[name])
+	if !ok {
+		r.fatal(name, "%s is not a text; right would be, for example /data => /media", show(r.settings[name]))
+	}
+	return text
+}
+
+// boolean reads a switch, which is off unless it was set.
 func (r *reader) boolean(name string) bool {
 	switch v := r.settings[name].(type) {
 	case nil:
 		return false
 	case bool:
 		return v
-	case string:
-		switch strings.ToLower(strings.TrimSpace(v)) {
+	case string, json.Number, float64, int:
+		switch v := fmt.Sprint(v); strings.ToLower(strings.TrimSpace(v)) {
 		case "true", "on", "yes", "1":
 			return true
 		case "false", "off", "no", "0", "":
 			return false
 		}
 	}
-	r.warn(name, "%s is neither true nor false; off is used in its place", show(r.settings[name]))
+	r.warn(name, "%s is neither true nor false; false is used in its place", show(r.settings[name]))
 	return false
 }
 
+// never is the lowest number, where any below zero means never.
+const never = math.MinInt32
+
 // number reads a whole number between low and high; 0 and what is not set mean
-// fallback, as Stash shows a number that was never set as 0.
+// fallback, as Stash shows a number that was never set as 0. If low is never, all
+// that is below it is taken as never.
 func (r *reader) number(name string, fallback, low, high int) int {
 	var f float64
 	var err error
@@ -218,9 +248,13 @@ func (r *reader) number(name string, fallback, low, high int) int {
 		err = strconv.ErrSyntax
 	}
 	switch {
+	case err == nil && low == never && f < 0:
+		return never
 	case err != nil || f != float64(int(f)):
 		r.warn(name, "%s is not a whole number; %d is used in its place", show(r.settings[name]), fallback)
 	case f == 0:
+	case low == never && int(f) > high:
+		r.warn(name, "%d is more than %d; %d is used in its place, and less than 0 would mean never", int(f), high, fallback)
 	case int(f) < low || int(f) > high:
 		r.warn(name, "%d is not between %d and %d; %d is used in its place", int(f), low, high, fallback)
 	default:
@@ -229,24 +263,22 @@ func (r *reader) number(name string, fallback, low, high int) int {
 	return fallback
 }
 
-// list reads a list separated by commas; an element in double quotes may hold
-// commas itself. Repeated and empty elements are dropped.
+// list reads a list separated by commas or line feeds; an element in double quotes
+// may hold commas itself. Repeated and empty elements are dropped.
 func (r *reader) list(name string) []string {
-	var all []string
-	for _, e := range splitList(r.text(name)) {
-		if !slices.Contains(all, e) {
-			all = append(all, e)
-		}
+	text := r.text(name)
+	all, closed := splitList(text)
+	if !closed {
+		r.warn(name, "%s has a double quote that is never closed; all that follows it is taken as one name", show(text))
 	}
 	return all
 }
 
-func splitList(s string) []string {
-	var all []string
+func splitList(s string) (all []string, closed bool) {
 	var b strings.Builder
 	quoted := false
 	end := func() {
-		if e := strings.TrimSpace(b.String()); e != "" {
+		if e := strings.TrimSpace(b.String()); e != "" && !slices.Contains(all, e) {
 			all = append(all, e)
 		}
 		b.Reset()
@@ -262,27 +294,33 @@ func splitList(s string) []string {
 		}
 	}
 	end()
-	return all
+	return all, !quoted
 }
 
 const urlExample = "for example http://192.168.1.10:32400"
 
-// plexURL reads Plex's address. The scheme may be left out, and so may the port
-// then: what a person types is often just the host.
+// plexURL reads Plex's address. Scheme and port may be left out: what a person
+// types is often just the host. Plex itself listens on 32400, which is taken for
+// http; an https address without a port is a proxy's and means 443.
 func (r *reader) plexURL(name string) string {
-	s := r.text(name)
-	if s == "" {
+	s, ok := asText(r.settings[name])
+	switch {
+	case !ok:
+		r.fatal(name, "is not a text; right would be Plex's address, %s", urlExample)
+		return ""
+	case s == "":
 		r.fatal(name, "is empty; set it to Plex's address as Stash can reach it, %s", urlExample)
 		return ""
-	}
-	bare := !strings.Contains(s, "://")
-	if bare {
+	case strings.Contains(strings.ToLower(s), "plex-token"):
+		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
+		return ""
+	case !strings.Contains(s, "://"):
 		s = "http://" + s
 	}
 	u, err := url.Parse(s)
 	// A token may be in what was typed, so it is never quoted.
 	switch {
-	case err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, " \t"):
+	case err != nil || !hostname(u.Hostname()):
 		r.fatal(name, "is not an address; right would be, %s", urlExample)
 	case u.Scheme != "http" && u.Scheme != "https":
 		r.fatal(name, "begins with %s://, must begin with http:// or https://", u.Scheme)
@@ -291,15 +329,22 @@ func (r *reader) plexURL(name string) string {
 	case !validPort(u.Port()):
 		r.fatal(name, "has the port %q, must be 1 to 65535; Plex's is 32400", u.Port())
 	default:
+		host := strings.TrimSuffix(u.Host, ":")
 		if u.Port() == "" && u.Scheme == "http" {
-			u.Host = net.JoinHostPort(u.Hostname(), "32400")
+			host = net.JoinHostPort(u.Hostname(), "32400")
 		}
 		path := strings.TrimRight(u.EscapedPath(), "/")
 		// Copied from the browser's address bar.
 		path = strings.TrimSuffix(strings.TrimSuffix(path, "/web/index.html"), "/web")
-		return u.Scheme + "://" + u.Host + path
+		return u.Scheme + "://" + host + strings.TrimRight(path, "/")
 	}
 	return ""
+}
+
+// hostname reports whether s can be a host. "http" is the rest of a mistyped or
+// doubled scheme, "http:/nas".
+func hostname(s string) bool {
+	return s != "" && s != "http" && s != "https" && !strings.ContainsAny(s, " \t,;\"'<>()")
 }
 
 func validPort(p string) bool {
@@ -310,13 +355,21 @@ func validPort(p string) bool {
 	return err == nil && n >= 1 && n <= 65535
 }
 
-func (r *reader) token(name string) string {
-	s := r.text(name)
-	if s == "" {
-		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
-	} else if strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }) {
-		r.fatal(name, "holds characters that no token has; paste the X-Plex-Token alone")
-		return ""
+// token reads Plex's token. No message holds any of it.
+func (r *reader) token(name string) Secret {
+	s, ok := asText(r.settings[name])
+	if rest, found := strings.CutPrefix(s, "X-Plex-Token="); found {
+		s = rest // as it stands in an address of Plex's web page
 	}
-	return s
+	switch {
+	case !ok:
+		r.fatal(name, "is not a text; paste the X-Plex-Token of the server's owner")
+	case s == "":
+		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
+	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }):
+		r.fatal(name, "holds characters that no token has; paste the X-Plex-Token alone")
+	default:
+		return Secret(s)
+	}
+	return ""
 }

@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"os"
+	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,6 +45,8 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"https://example.org/plex/":        "https://example.org/plex",
 		"http://nas:32400/web/index.html#": "http://nas:32400",
 		"http://[::1]":                     "http://[::1]:32400",
+		"HTTPS://plex.example:":            "https://plex.example",
+		"http://nas//":                     "http://nas:32400",
 	} {
 		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
 		if c.PlexURL != want || len(problems) != 0 {
@@ -54,6 +61,12 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"http://user:pass@nas":            "the address alone",
 		"http://nas/?X-Plex-Token=s3cret": "the token belongs in plexToken",
 		"http://n as":                     "is not an address",
+		"http:/nas":                       "is not an address",
+		"http://http://nas":               "is not an address",
+		"http://a, http://b":              "is not an address",
+		"http://nas:-1":                   "is not an address",
+		"http://nas/X-Plex-Token=s3cret":  "the token belongs in plexToken",
+		"http://nas/#s3cret":              "the address alone",
 	} {
 		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
 		if c.Ready() || len(problems) != 1 || !strings.Contains(problems[0].String(), says) || !strings.HasPrefix(problems[0].String(), "plexUrl: ") ||
@@ -69,7 +82,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 		"compareEveryHours": "often", "fields": "title, sumary, nonsense", "collections": "studios, films", "verbose": 7.0, "labels": true, "pathRules": "x",
 	}, Check{"pathRules", func(v string) error { return errors.New("has no arrow") }})
 	want := []string{
-		"plexUrl: begins with ftp://", "plexToken: holds characters", "labels: is not a text", `paused: "maybe" is neither`, `verbose: "7" is neither`,
+		"plexUrl: begins with ftp://", "plexToken: holds characters", `labels: "true" is not a text; it is taken as empty`, `paused: "maybe" is neither`, `verbose: "7" is neither`,
 		"maxRetries: 1000 is not between 1 and 100; 5 is used", `dlqRetentionDays: "1.5" is not a whole number; 30 is used`,
 		`compareEveryHours: "often" is not`, `fields: "sumary" is not a field and is ignored (was summary meant?)`, `fields: "nonsense" is not a field`,
 		`collections: "films" makes no collection`, "pathRules: has no arrow",
@@ -87,15 +100,123 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	}
 }
 
+func TestAMandatorySettingOfAnotherTypeIsFatalAndToldOnce(t *testing.T) {
+	for _, name := range []string{"plexUrl", "plexToken", "pathRules"} {
+		c, problems := Parse(enough(map[string]any{name: []any{"s3cretToken"}}), Check{"pathRules", func(v string) error { return nil }})
+		if c.Ready() || len(problems) != 1 || problems[0].Setting != name || !problems[0].Fatal || !strings.Contains(problems[0].Message, "is not a text") ||
+			name != "pathRules" && strings.Contains(problems[0].Message, "s3cret") {
+			t.Errorf("%s: ready %v, %v", name, c.Ready(), problems)
+		}
+	}
+}
+
+func TestABadListFallsBackToItsDefault(t *testing.T) {
+	standard, _ := Parse(enough(nil))
+	for _, x := range []struct {
+		name  string
+		value any
+		says  []string
+	}{
+		{"fields", "nonsense", []string{`fields: "nonsense" is not a field and is ignored; the fields are title, `, "fields: names no field; the default set is used in its place: title, "}},
+		{"fields", true, []string{`fields: "true" is not a text`}},
+		{"collections", "films", []string{`collections: "films" makes no collection`}},
+		{"collections", true, []string{`collections: "true" is not a text`}},
+		{"excludeTags", `"`, []string{`excludeTags: "\"" has a double quote that is never closed`}},
+		{"compareEveryHours", 1e6, []string{"compareEveryHours: 1000000 is more than 8760; 24 is used in its place, and less than 0 would mean never"}},
+	} {
+		c, problems := Parse(enough(map[string]any{x.name: x.value}))
+		if !reflect.DeepEqual(c, standard) || !slices.EqualFunc(problems, x.says, func(p Problem, s string) bool { return !p.Fatal && strings.HasPrefix(p.String(), s) }) {
+			t.Errorf("%s %v: %+v, %v", x.name, x.value, c, problems)
+		}
+	}
+}
+
+func TestNeverIsAnyNumberBelowZero(t *testing.T) {
+	for _, v := range []any{-1.0, "-0.5", json.Number("-9e99"), -3} {
+		if c, problems := Parse(enough(map[string]any{"compareEveryHours": v})); c.CompareEvery != 0 || len(problems) != 0 {
+			t.Errorf("%v: %v, %v", v, c.CompareEvery, problems)
+		}
+	}
+}
+
+func TestATokenIsTakenOutOfItsParameter(t *testing.T) {
+	if c, problems := Parse(enough(map[string]any{"plexToken": " X-Plex-Token=abc-DEF_1 "})); c.PlexToken.Reveal() != "abc-DEF_1" || len(problems) != 0 {
+		t.Error(problems)
+	}
+}
+
+// TestTheTableHoldsWhatParseReads: a value that fits no setting is complained about
+// by the name of each setting that is read, and the table knows no other.
+func TestTheTableHoldsWhatParseReads(t *testing.T) {
+	wrong := map[string]any{}
+	for _, name := range Names() {
+		wrong[name] = []any{1}
+	}
+	_, problems := Parse(wrong)
+	var complained []string
+	for _, p := range problems {
+		complained = append(complained, p.Setting)
+	}
+	slices.Sort(complained)
+	if names := slices.Sorted(slices.Values(Names())); !slices.Equal(complained, names) {
+		t.Errorf("Parse reads %v,\nthe table has %v", complained, names)
+	}
+	for _, s := range Settings() {
+		if s.Description == "" || s.Type == Boolean && s.Default != "off" || s.Type == Number && s.Default == "" {
+			t.Errorf("%+v", s)
+		}
+	}
+	wrong["oldName"], wrong["aBefore"] = 1, nil
+	if got := Unknown(wrong); !slices.Equal(got, []string{"aBefore", "oldName"}) {
+		t.Errorf("unknown: %v", got)
+	}
+}
+
+// TestTheDefaultsOfTheTableAreTrue: to set a default is to set nothing.
+func TestTheDefaultsOfTheTableAreTrue(t *testing.T) {
+	unset, _ := Parse(enough(nil))
+	all := map[string]any{}
+	for _, s := range Settings() {
+		all[s.Name] = s.Default
+	}
+	maps.Copy(all, enough(nil))
+	if c, problems := Parse(all); !reflect.DeepEqual(c, unset) || len(problems) != 0 {
+		t.Errorf("%+v, want %+v; %v", c, unset, problems)
+	}
+}
+
+// TestTheManifestSaysWhatTheTableSays reads what Stash will show.
+func TestTheManifestSaysWhatTheTableSays(t *testing.T) {
+	yml, err := os.ReadFile("../../plexsync.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := regexp.MustCompile(`(?m)^  (\w+):\n    displayName: .+\n    description: (.+)\n    type: (\w+)$`).FindAllStringSubmatch(string(yml), -1)
+	if len(entries) != strings.Count(string(yml), "\n    displayName:") {
+		t.Errorf("%d settings of plexsync.yml were understood", len(entries))
+	}
+	table := Settings()
+	for _, e := range entries {
+		text := e[2]
+		if unquoted, err := strconv.Unquote(text); err == nil {
+			text = unquoted
+		}
+		i := slices.IndexFunc(table, func(s Setting) bool { return s.Name == e[1] })
+		if i < 0 || table[i].Description != text || string(table[i].Type) != e[3] {
+			t.Errorf("plexsync.yml has %q, not as the table has it", e[1:])
+		}
+	}
+}
+
 func TestValuesOfEveryKindAreUnderstood(t *testing.T) {
 	c, problems := Parse(enough(map[string]any{
-		"paused": true, "onlyOrganized": "true", "keepPlexEdits": "on", "mirrorLists": "0", "maxRetries": "7", "dlqRetentionDays": float64(2),
+		"paused": true, "onlyOrganized": "true", "keepPlexEdits": "on", "mirrorLists": "0", "scanPlex": json.Number("1"), "verbose": 0.0, "maxRetries": "7", "dlqRetentionDays": float64(2),
 		"compareEveryHours": json.Number("-1"), "excludeTags": ` "a, b" , c,, 12 ,c`, "plexLibraries": "Films\nMore", "old setting": "x", "contentRating": nil,
 	}))
 	if len(problems) != 0 {
 		t.Fatal(problems)
 	}
-	if !c.Paused || !c.OnlyOrganized || !c.KeepPlexEdits || c.MirrorLists || c.MaxRetries != 7 || c.DLQRetention != 48*time.Hour || c.CompareEvery != 0 ||
+	if !c.Paused || !c.OnlyOrganized || !c.KeepPlexEdits || c.MirrorLists || !c.ScanPlex || c.Verbose || c.MaxRetries != 7 || c.DLQRetention != 48*time.Hour || c.CompareEvery != 0 ||
 		!slices.Equal(c.ExcludeTags, []string{"a, b", "c", "12"}) || !slices.Equal(c.Libraries, []string{"Films", "More"}) {
 		t.Errorf("%+v", c)
 	}
@@ -151,7 +272,7 @@ func TestTheTokenIsNeverPrinted(t *testing.T) {
 	}
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "config", c, "token", c.PlexToken)
-	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s %q", c, c, c.PlexToken, c.PlexToken), string(data), log.String()} {
+	for _, text := range []string{fmt.Sprint(c), fmt.Sprintf("%+v %#v %s %q %d %x", []any{c, c, c.PlexToken, c.PlexToken, c.PlexToken, c}...), string(data), log.String()} {
 		if strings.Contains(text, "s3cretToken") {
 			t.Errorf("printed: %s", text)
 		}

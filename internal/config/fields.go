@@ -60,6 +60,7 @@ func (r *reader) fields(c *Config) {
 		all(defaultFields)
 	}
 	removed := map[string]bool{}
+	understood := len(entries) == 0
 	for _, e := range entries {
 		sign, name := byte(0), e
 		if e[0] == '-' || e[0] == '+' {
@@ -68,8 +69,10 @@ func (r *reader) fields(c *Config) {
 		switch key := canonical(name); {
 		case key == "default" && sign != '-':
 			all(defaultFields)
+			understood = true
 		case key == "all" && sign != '-':
 			all(len(names))
+			understood = true
 		default:
 			i := slices.IndexFunc(names, func(f []string) bool {
 				return slices.ContainsFunc(f, func(n string) bool { return canonical(n) == key })
@@ -78,12 +81,16 @@ func (r *reader) fields(c *Config) {
 				r.warn("fields", "%s is not a field and is ignored%s; the fields are %s", show(name), nearest(key, names), firsts(names))
 				continue
 			}
+			understood = true
 			on[names[i][0]] = sign != '-'
 			removed[names[i][0]] = sign == '-'
 		}
 	}
-	r.collections(c)
-	if len(r.list("collections")) > 0 && !removed["collections"] {
+	if !understood {
+		r.warn("fields", "names no field; the default set is used in its place: %s", firsts(names[:defaultFields]))
+		all(defaultFields)
+	}
+	if r.collections(c) && !removed["collections"] {
 		on["collections"] = c.Collections != Collections{}
 	}
 	switch {
@@ -106,13 +113,11 @@ func (r *reader) fields(c *Config) {
 	}
 }
 
-func (r *reader) collections(c *Config) {
-	entries := r.list("collections")
-	if len(entries) == 0 {
-		c.Collections.Studio = true
-		return
-	}
-	for _, e := range entries {
+// collections reads what makes collections, and reports whether the setting says
+// anything.
+func (r *reader) collections(c *Config) (set bool) {
+	for _, e := range r.list("collections") {
+		known := true
 		switch canonical(e) {
 		case "studio", "studios":
 			c.Collections.Studio = true
@@ -122,9 +127,15 @@ func (r *reader) collections(c *Config) {
 			c.Collections.Groups = true
 		case "none":
 		default:
+			known = false
 			r.warn("collections", "%s makes no collection and is ignored; right would be studio, parents, groups or none", show(e))
 		}
+		set = set || known
 	}
+	if !set {
+		c.Collections.Studio = true
+	}
+	return set
 }
 
 func firsts(names [][]string) string {
@@ -140,7 +151,7 @@ func nearest(key string, names [][]string) string {
 	best, least := "", 3
 	for _, f := range names {
 		for _, n := range f {
-			if d := distance(key, canonical(n)); d < least {
+			if d := distance(key, canonical(n)); d < min(least, len(key)) {
 				best, least = f[0], d
 			}
 		}
