@@ -8,15 +8,16 @@ import (
 	"time"
 )
 
-// File is a file of a scene, with its path as Stash sees it. Size in bytes and
-// Duration are 0 where they are not known.
+// File is a file of a scene, with its path as Stash sees it. Size, in bytes, and
+// Duration are 0 where they are not known; less is taken for 0.
 type File struct {
 	Path     string
 	Size     int64
 	Duration time.Duration
 }
 
-// Part is a part of an item, with its path as Plex sees it.
+// Part is a part of an item, with its path as Plex sees it. Size, in bytes, and
+// Duration are 0 where they are not known; less is taken for 0.
 type Part struct {
 	// Key is the item's rating key, Index the part's position in it, from 0.
 	Key      string
@@ -33,9 +34,9 @@ type Input struct {
 	Rules Rules
 	// PushedKeys are the rating keys that were written for the scene before.
 	PushedKeys []string
-	// Parts are the candidates: every part whose path, folded, is that of a mapped
-	// file, or else whose name, folded, is that of a file. Others do no harm; the
-	// order does not matter.
+	// Parts are the candidates: every part whose [PathKey] is that of a mapped file,
+	// or else, if there is none, whose [BaseKey] is that of a file. Others do no
+	// harm.
 	Parts []Part
 	// Truncated: more parts share a file's name than are given, so a name alone
 	// can never be unique.
@@ -104,43 +105,58 @@ type Result struct {
 
 // Match goes down the rungs and stops at the first that gives an answer. At the
 // certain ones (1 to 3) every item that holds one of the scene's files is the
-// scene's; at the others there must be exactly one.
+// scene's; at the others there must be exactly one. The answer does not depend on
+// the order of the input.
 func Match(in Input) Result {
 	var r Result
-	if r.certain(in) {
+	bases := make([]string, len(in.Parts))
+	for i, p := range in.Parts {
+		bases[i] = BaseKey(p.Path)
+	}
+	if r.certain(in, bases) {
 		return r
 	}
+	all := namesakes(in, bases)
 	for _, rung := range []Rung{RungSize, RungTail, RungName} {
-		var best []pair
-		switch rung {
-		case RungSize:
-			best = bySize(in)
-		case RungTail:
-			best = byTail(in)
-		case RungName:
-			best = byName(in)
+		var fit []pair
+		for _, of := range all {
+			switch rung {
+			case RungSize:
+				fit = append(fit, bySize(of)...)
+			case RungTail:
+				fit = append(fit, byTail(of)...)
+			case RungName:
+				fit = append(fit, of...)
+			}
 		}
-		step := Step{Rung: rung, Candidates: partsOf(best)}
-		keys := map[string]bool{}
-		for _, p := range best {
-			keys[p.part.Key] = true
+		slices.SortFunc(fit, comparePairs)
+		proof := 0 // the pair that tells of the item
+		if rung == RungName {
+			proof = slices.IndexFunc(fit, pair.agree)
 		}
+		if proof < 0 {
+			fit = nil // a name alone says nothing
+		}
+		parts := firstParts(fit)
+		step := Step{Rung: rung, Candidates: parts, Verdict: "no item"}
 		switch {
-		case len(keys) == 0:
-			step.Verdict = "no item"
+		case len(parts) == 0:
 			r.Steps = append(r.Steps, step)
 			continue
-		case len(keys) == 1 && !(rung == RungName && in.Truncated):
-			hit := best[0]
-			r.Hits = []Hit{{Key: hit.part.Key, Section: hit.part.Section, Rung: rung, Part: hit.part, File: hit.file}}
-			mapped, _ := in.Rules.Map(hit.file.Path)
-			if mapped != hit.part.Path {
-				r.Suggest = SuggestRule(hit.file.Path, hit.part.Path)
-			}
-			step.Verdict = "item " + hit.part.Key
+		case len(parts) > 1 && rung == RungName:
+			r.Ambiguous = parts
+			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
+		case len(parts) > 1:
+			r.Ambiguous = parts
+			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))
+		case rung == RungName && in.Truncated:
+			r.Ambiguous = parts
+			step.Verdict = "item " + parts[0].Key + ", but more files have the name than were looked at"
 		default:
-			r.Ambiguous = partsOf(best)
-			step.Verdict = fmt.Sprintf("%d items fit equally", len(keys))
+			p := fit[proof]
+			r.Hits = []Hit{{Key: p.part.Key, Section: p.part.Section, Rung: rung, Part: *p.part, File: *p.file}}
+			r.Suggest = SuggestRule(p.file.Path, p.part.Path)
+			step.Verdict = "item " + p.part.Key
 		}
 		r.Steps = append(r.Steps, step)
 		return r
@@ -148,23 +164,34 @@ func Match(in Input) Result {
 	return r
 }
 
-// certain tries rungs 1 to 3 together.
-func (r *Result) certain(in Input) bool {
+// certain tries rungs 1 to 3 together. A path that does not end in a name is no
+// file's.
+func (r *Result) certain(in Input, bases []string) bool {
 	pushed := map[string]bool{}
 	for _, k := range in.PushedKeys {
 		pushed[k] = true
 	}
+	paths := make([]string, len(in.Parts)) // folded when first asked for
 	hits := map[string]Hit{}
 	for _, f := range in.Files {
 		mapped, _ := in.Rules.Map(f.Path)
-		key := PathKey(mapped)
+		base, key := BaseKey(mapped), PathKey(mapped)
+		if base == "" {
+			continue
+		}
 		exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
-		for _, p := range in.Parts {
+		for i, p := range in.Parts {
 			rung := RungPath
 			if p.Path != mapped {
 				// On a disk that tells cases apart, a file that has its own part is not
-				// also the one whose name differs only in case.
-				if exact || PathKey(p.Path) != key {
+				// also the one whose name differs only in case. On Windows it is.
+				if bases[i] != base || exact && !onWindows(p.Path) {
+					continue
+				}
+				if paths[i] == "" {
+					paths[i] = PathKey(p.Path)
+				}
+				if paths[i] != key {
 					continue
 				}
 				rung = RungFolded
@@ -172,8 +199,9 @@ func (r *Result) certain(in Input) bool {
 			if pushed[p.Key] {
 				rung = RungPushed
 			}
-			if old, ok := hits[p.Key]; !ok || less(Hit{Rung: rung, Part: p, File: f}, old) {
-				hits[p.Key] = Hit{Key: p.Key, Section: p.Section, Rung: rung, Part: p, File: f}
+			h := Hit{Key: p.Key, Section: p.Section, Rung: rung, Part: p, File: f}
+			if old, ok := hits[p.Key]; !ok || compareHits(h, old) < 0 {
+				hits[p.Key] = h
 			}
 		}
 	}
@@ -198,100 +226,103 @@ func (r *Result) certain(in Input) bool {
 	return len(r.Hits) > 0
 }
 
-// less orders the hits of one item: the first part, then the surer rung, then the
-// path, so that the answer does not depend on the order of the input.
-func less(a, b Hit) bool {
-	return cmp.Or(cmp.Compare(a.Part.Index, b.Part.Index), cmp.Compare(a.Rung, b.Rung), cmp.Compare(a.File.Path, b.File.Path)) < 0
+// compareHits orders the hits of one item: the first part, then the surer rung.
+// The rest is there so that the answer does not depend on the order of the input.
+func compareHits(a, b Hit) int {
+	return cmp.Or(cmp.Compare(a.Part.Index, b.Part.Index), cmp.Compare(a.Rung, b.Rung),
+		comparePairs(pair{&a.File, &a.Part}, pair{&b.File, &b.Part}))
 }
 
 // pair is a file and a part that may hold it.
 type pair struct {
-	file File
-	part Part
+	file *File
+	part *Part
 }
 
-// pairs lists files and parts of the same name that nothing contradicts, in an
-// order that does not depend on the input's.
-func pairs(in Input, fits func(File, Part) bool) []pair {
-	var all []pair
-	for _, f := range in.Files {
-		base := BaseKey(f.Path)
+// agree reports whether the durations of p agree.
+func (p pair) agree() bool { return Agree(p.file.Duration, p.part.Duration) }
+
+func comparePairs(a, b pair) int {
+	return cmp.Or(compareKeys(a.part.Key, b.part.Key), cmp.Compare(a.part.Index, b.part.Index),
+		strings.Compare(a.part.Path, b.part.Path), strings.Compare(a.file.Path, b.file.Path),
+		strings.Compare(a.part.Section, b.part.Section),
+		cmp.Compare(a.part.Size, b.part.Size), cmp.Compare(a.part.Duration, b.part.Duration),
+		cmp.Compare(a.file.Size, b.file.Size), cmp.Compare(a.file.Duration, b.file.Duration))
+}
+
+// namesakes lists for each file the parts of its name that it may be, bases being
+// the folded names of in.Parts.
+func namesakes(in Input, bases []string) [][]pair {
+	all := make([][]pair, len(in.Files))
+	for i := range in.Files {
+		base := BaseKey(in.Files[i].Path)
 		if base == "" {
 			continue
 		}
-		for _, p := range in.Parts {
-			if BaseKey(p.Path) == base && !contradict(f, p) && fits(f, p) {
-				all = append(all, pair{f, p})
+		for j := range in.Parts {
+			if p := (pair{&in.Files[i], &in.Parts[j]}); bases[j] == base && !p.contradict() {
+				all[i] = append(all[i], p)
 			}
 		}
 	}
-	slices.SortFunc(all, func(a, b pair) int {
-		return cmp.Or(compareKeys(a.part.Key, b.part.Key), cmp.Compare(a.part.Index, b.part.Index),
-			cmp.Compare(a.part.Path, b.part.Path), cmp.Compare(a.file.Path, b.file.Path))
-	})
 	return all
 }
 
-// contradict reports whether a file and a part are surely not the same: both their
+// contradict reports whether file and part are surely not the same: both their
 // sizes and their durations are known, and neither agrees.
-func contradict(f File, p Part) bool {
-	return f.Size > 0 && p.Size > 0 && f.Size != p.Size &&
-		f.Duration > 0 && p.Duration > 0 && !Agree(f.Duration, p.Duration)
+func (p pair) contradict() bool {
+	return p.file.Size > 0 && p.part.Size > 0 && p.file.Size != p.part.Size &&
+		p.file.Duration > 0 && p.part.Duration > 0 && !p.agree()
 }
 
-func bySize(in Input) []pair {
-	return pairs(in, func(f File, p Part) bool { return f.Size > 0 && f.Size == p.Size })
+// bySize returns those of a file's pairs whose sizes agree.
+func bySize(of []pair) (fit []pair) {
+	for _, p := range of {
+		if p.file.Size > 0 && p.file.Size == p.part.Size {
+			fit = append(fit, p)
+		}
+	}
+	return fit
 }
 
-// byTail returns the pairs with the longest common tail of at least a folder and a
-// name. A duration that is not known is no proof, but with sizes that agree, or
-// are not known either, it is no objection.
-func byTail(in Input) []pair {
-	longest := 1
-	tail := map[pair]int{}
-	all := pairs(in, func(f File, p Part) bool {
-		if !(Agree(f.Duration, p.Duration) || (f.Duration == 0 || p.Duration == 0) && (f.Size == 0 || p.Size == 0 || f.Size == p.Size)) {
-			return false
+// byTail returns those of a file's pairs with the longest common tail, of at least
+// a folder and a name. A duration that is not known is no proof, but with sizes
+// that agree, or are not known either, it is no objection.
+func byTail(of []pair) (fit []pair) {
+	longest := 2
+	for _, x := range of {
+		f, p := x.file, x.part
+		unknown := (f.Duration <= 0 || p.Duration <= 0) && (f.Size <= 0 || p.Size <= 0 || f.Size == p.Size)
+		if !unknown && !x.agree() {
+			continue
 		}
 		n := commonTail(f.Path, p.Path)
-		tail[pair{f, p}] = n
-		longest = max(longest, n)
-		return n >= 2
-	})
-	return slices.DeleteFunc(all, func(x pair) bool { return tail[x] < longest })
-}
-
-// byName returns the pairs of the same name, if one of them has durations that
-// agree. A namesake whose duration is not known stands in its way.
-func byName(in Input) []pair {
-	agrees := false
-	all := pairs(in, func(f File, p Part) bool {
-		a := Agree(f.Duration, p.Duration)
-		agrees = agrees || a
-		return a || f.Duration == 0 || p.Duration == 0
-	})
-	if !agrees {
-		return nil
+		if n > longest {
+			longest, fit = n, nil
+		}
+		if n == longest {
+			fit = append(fit, x)
+		}
 	}
-	return all
+	return fit
 }
 
 // commonTail counts the path elements, from the last backwards, that are alike.
 func commonTail(a, b string) int {
-	n := 0
-	for a != "" && b != "" {
+	for n := 0; ; n++ {
 		var x, y string
-		a, x = split(a)
-		b, y = split(b)
-		if x == "" && y == "" {
-			continue
+		a, x = last(a)
+		b, y = last(b)
+		if x == "" || x != y && fold(x) != fold(y) {
+			return n
 		}
-		if fold(x) != fold(y) {
-			break
-		}
-		n++
 	}
-	return n
+}
+
+// last cuts the last element off path; slashes after it do not count. The element
+// is "" at the root.
+func last(path string) (dir, element string) {
+	return split(strings.TrimRight(path, `/\`))
 }
 
 // Agree reports whether two durations are those of one film: both known, and at
@@ -301,34 +332,45 @@ func Agree(a, b time.Duration) bool {
 }
 
 // SuggestRule returns the rule with the shortest prefixes that maps path to
-// plexPath; nil if they are equal, or do not end alike.
+// plexPath, letters' case and Unicode form aside; nil if they are equal in that
+// sense, do not end alike, or the rule cannot be written in the setting. A prefix
+// is a whole root ("/") only if there is no other: such a rule claims every path.
 func SuggestRule(path, plexPath string) *Rule {
-	if path == plexPath {
+	want := PathKey(plexPath)
+	if PathKey(path) == want {
 		return nil
 	}
-	from, to, n := path, plexPath, 0
-	for {
+	from, to := path, plexPath
+	for n := 0; ; n++ {
 		d1, b1 := split(from)
 		d2, b2 := split(to)
-		if b1 != b2 || d1 == "" || d2 == "" {
+		if b1 == "" || b1 != b2 && fold(b1) != fold(b2) || n > 0 && (d1 == "" || d2 == "") {
 			break
 		}
 		from, to = d1, d2
-		n++
+		if d1 == "" || d2 == "" {
+			break
+		}
 	}
-	if n == 0 || from == to {
+	rule := Rule{From: cmp.Or(from, "/"), To: cmp.Or(to, "/")}
+	if again, err := ParseRules(rule.String()); err != nil || len(again) != 1 || again[0] != rule {
 		return nil
 	}
-	return &Rule{From: from, To: to}
+	// A name that itself holds a backslash is cut where no folder ends, and files
+	// whose names differ are not mapped to each other.
+	if mapped, _ := (Rules{rule}).Map(path); len(from) == len(path) || PathKey(mapped) != want {
+		return nil
+	}
+	return &rule
 }
 
-func partsOf(all []pair) []Part {
+// firstParts returns of each item the first part that is among pairs, which are in
+// order.
+func firstParts(pairs []pair) []Part {
 	var parts []Part
-	seen := map[string]bool{}
-	for _, p := range all {
-		if !seen[p.part.Key] {
-			seen[p.part.Key] = true
-			parts = append(parts, p.part)
+	for _, p := range pairs {
+		if len(parts) == 0 || parts[len(parts)-1].Key != p.part.Key {
+			parts = append(parts, *p.part)
 		}
 	}
 	return parts

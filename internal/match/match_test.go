@@ -1,8 +1,10 @@
 package match
 
 import (
+	"cmp"
 	"fmt"
-	"math/rand"
+	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -33,6 +35,20 @@ func TestRulesMapPaths(t *testing.T) {
 		{"/Data => /media", "/data/a.mp4", "/data/a.mp4"},
 		{"/data=>/media", "/data/été.mp4", "/media/été.mp4"},
 		{"/a => /b\n/c => /d;", "/c/x", "/d/x"},
+		{"/data => /media", "/data/", "/media"},
+		{"/data => /media", "data/a.mp4", "data/a.mp4"},
+		{"/data => /media", `D:\data\a.mp4`, `D:\data\a.mp4`},
+		{"/a//b => /c", "/a/b/x.mp4", "/c/x.mp4"},
+		{"/ => /mnt", `\\nas\a.mp4`, `\\nas\a.mp4`},
+		{`\\nas\films => /films`, "//NAS/Films/a.mp4", "/films/a.mp4"},
+		{`//nas/films => /films`, `\\NAS\Films\a.mp4`, "/films/a.mp4"},
+		{`\\nas\films => /films`, `\\nas\films2\a.mp4`, `\\nas\films2\a.mp4`},
+		{`\\nas\films => /films`, "/nas/films/a.mp4", "/nas/films/a.mp4"},
+		{`/data => D:/v`, "/data/a.mp4", `D:\v\a.mp4`}, // Plex on Windows always writes backslashes
+		{`/data => D:\v/w`, "/data/a.mp4", `D:\v\w\a.mp4`},
+		{`/data => D:\`, "/data", `D:\`},
+		{`D:\İx => /v`, `D:\İx\a.mp4`, "/v/a.mp4"}, // lower case has more bytes
+		{"/Vidéos => /v", "/Vide\u0301os/a.mp4", "/v/a.mp4"},
 	} {
 		rules, err := ParseRules(c.rules)
 		if err != nil {
@@ -56,16 +72,24 @@ func TestAWrongRuleIsNamed(t *testing.T) {
 		"/data => media":         "absolute",
 		"/a => /b; /a/ => /c":    "second time",
 		"/ok => /fine; C:v=x":    "has no arrow",
+		"C:v => /v":              "absolute",
 		"/data => /me\x00dia":    "NUL",
 		"/a => b; /c /d; /e =>/": "path rule \"/c /d\"",
 	} {
-		_, err := ParseRules(text)
+		rules, err := ParseRules(text)
+		if strings.HasPrefix(text, "/ok") && !slices.Equal(rules, Rules{{"/ok", "/fine"}}) {
+			t.Errorf("%q: the right rule beside a wrong one is lost: %v", text, rules)
+		}
 		if err == nil || !strings.Contains(err.Error(), what) || !strings.Contains(err.Error(), "/data => /media") {
 			t.Errorf("%q: error %v, want one with %q and an example", text, err, what)
 		}
 	}
-	if rules, err := ParseRules("/a => /b; /a => /b; ; "); err != nil || len(rules) != 1 {
+	rules, err := ParseRules("/a => /b; /a => /b; /a/ => /b/; ; ")
+	if err != nil || !slices.Equal(rules, Rules{{"/a", "/b"}}) {
 		t.Errorf("a rule given twice: %v, %v", rules, err)
+	}
+	if _, err := ParseRules("/a /b; /c => /d => /e"); err == nil || strings.Count(err.Error(), "path rule") != 2 {
+		t.Errorf("of two wrong rules, told: %v", err)
 	}
 }
 
@@ -141,13 +165,39 @@ func TestMatching(t *testing.T) {
 		{name: "the name alone, beside one of unknown duration", files: []File{file("/data/a.mp4", min10)},
 			parts: []Part{part("7", "/m/x/a.mp4", min10), part("8", "/m/y/a.mp4")}, ties: []string{"7", "8"}},
 		{name: "the name alone, beside one of another duration", files: []File{file("/data/a.mp4", min10)},
-			parts: []Part{part("7", "/m/x/a.mp4", min10), part("8", "/m/y/a.mp4", 3*min10)}, want: []string{"7 name"}},
+			parts: []Part{part("7", "/m/x/a.mp4", min10), part("8", "/m/y/a.mp4", 3*min10)}, ties: []string{"7", "8"}},
+		{name: "the name alone, beside one of another duration and size", files: []File{file("/data/a.mp4", 5, min10)},
+			parts: []Part{part("7", "/m/x/a.mp4", 6, min10), part("8", "/m/y/a.mp4", 7, 3*min10)}, want: []string{"7 name"}},
+		{name: "the name alone, on two parts of one item", files: []File{file("/data/a.mp4", min10)},
+			parts: []Part{part("7", "/m/x/a.mp4", min10), part("7", "/m/y/a.mp4", min10)}, want: []string{"7 name"}},
 		{name: "the name alone without durations", files: []File{file("/data/a.mp4")}, parts: []Part{part("7", "/m/x/a.mp4")}},
 		{name: "the name alone, among more than were looked at", files: []File{file("/data/a.mp4", min10)},
 			parts: []Part{part("7", "/m/x/a.mp4", min10)}, cut: true, ties: []string{"7"}},
 		{name: "part one is not part two", files: []File{file("/data/Night Pt. I.mp4", min10)}, parts: []Part{part("7", "/m/Night Pt. II.mp4", min10)}},
 		{name: "two files that fit two items by name", files: []File{file("/d/a.mp4", 5), file("/d/b.mp4", 6)},
 			parts: []Part{part("7", "/m/a.mp4", 5), part("8", "/m/b.mp4", 6)}, ties: []string{"7", "8"}},
+		{name: "two files that fit two items by tails of two lengths", files: []File{file("/d/x/y/a.mp4", min10), file("/d/z/b.mp4", min10)},
+			parts: []Part{part("7", "/m/x/y/a.mp4", min10), part("8", "/m/z/b.mp4", min10)}, ties: []string{"7", "8"}},
+		{name: "two files that fit one item by tails of two lengths", files: []File{file("/d/x/y/a.mp4", min10), file("/d/z/b.mp4", min10)},
+			parts: []Part{part("7", "/m/x/y/a.mp4", min10), part("7", "/m/z/b.mp4", min10)}, want: []string{"7 path tail"}},
+		{name: "a tail with doubled slashes", files: []File{file("/d//s/a.mp4")}, parts: []Part{part("7", "/m/s//a.mp4")}, want: []string{"7 path tail"}},
+		{name: "a duration below nothing is not known", files: []File{file("/d/s/a.mp4", -time.Second)},
+			parts: []Part{part("7", "/m/s/a.mp4", min10)}, want: []string{"7 path tail"}},
+		{name: "one name in two folders, of two sizes", files: []File{file("/d/s/a.mp4", 5, min10)},
+			parts: []Part{part("7", "/m/s/a.mp4", 6, min10), part("8", "/m/t/a.mp4", 5, min10)}, want: []string{"8 name and size"}},
+		{name: "part one beside part two, one folder and one length", files: []File{file("/d/s/Night Pt. I.mp4", min10)},
+			parts: []Part{part("7", "/m/s/Night Pt. I.mp4", min10), part("8", "/m/s/Night Pt. II.mp4", min10)}, want: []string{"7 path tail"}},
+		{name: "a file on Windows that two libraries spell in two cases", rules: `/d => D:\v`, files: []File{file("/d/a.mp4")},
+			parts: []Part{part("7", `D:\v\a.mp4`), part("8", `d:\V\A.mp4`)}, want: []string{"7 path", "8 folded path"}},
+		{name: "a pushed item whose file differs in case from the scene's own", files: []File{file("/v/A.mp4")}, pushed: []string{"8"},
+			parts: []Part{part("7", "/v/A.mp4"), part("8", "/v/a.mp4")}, want: []string{"7 path"}},
+		{name: "a rule for a single file", rules: "/d/a.mp4 => /m/b.mp4", files: []File{file("/d/a.mp4")},
+			parts: []Part{part("7", "/m/b.mp4")}, want: []string{"7 path"}},
+		{name: "the dotless i of Turkish is another letter", files: []File{file("/v/ışık.mp4")}, parts: []Part{part("7", "/v/isik.mp4")}},
+		{name: "sharp s and its capitals", files: []File{file("/v/Straße.mp4")}, parts: []Part{part("7", "/v/STRASSE.mp4")}, want: []string{"7 folded path"}},
+		{name: "bytes that are no text are told apart", files: []File{file("/v/caf\xe9.mp4")}, parts: []Part{part("7", "/v/caf\xe8.mp4")}},
+		{name: "a file without a path", files: []File{{}}, parts: []Part{part("7", "")}},
+		{name: "a path of slashes only", files: []File{file("//"), file(`\`)}, parts: []Part{part("7", "//"), part("8", `\`)}},
 		{name: "a path is surer than a size", files: []File{file("/v/a.mp4", 5)},
 			parts: []Part{part("7", "/v/a.mp4", 6), part("8", "/m/a.mp4", 5)}, want: []string{"7 path"}},
 	} {
@@ -189,6 +239,15 @@ func TestARuleIsSuggestedThatExplainsAMatchByName(t *testing.T) {
 		{`D:\v\films\a.mp4`, "/v/films/a.mp4", &Rule{`D:\v`, "/v"}}, // a prefix is never empty
 		{"/data/a.mp4", "/media/x/a.mp4", &Rule{"/data", "/media/x"}},
 		{"/a.mp4", "/a.mp4", nil},
+		{"/a.mp4", "/media/a.mp4", &Rule{"/", "/media"}},
+		{"/media/a.mp4", "/a.mp4", &Rule{"/media", "/"}},
+		{"/data/a.mp4", "/m/data/a.mp4", &Rule{"/data", "/m/data"}},
+		{"/data/s/é.mp4", "/media/s/e\u0301.mp4", &Rule{"/data", "/media"}},
+		{"/V/a.mp4", "/v/a.mp4", nil}, // found without a rule
+		{`\\nas\films\a.mp4`, "/films/a.mp4", &Rule{`\\nas\films`, "/films"}},
+		{"/x;y/a.mp4", "/m/a.mp4", nil}, // a semicolon cannot be written
+		{"a/b.mp4", "/m/b.mp4", nil},
+		{`/d/x\b.mp4`, `/m/y\b.mp4`, nil}, // one name, not a folder and a name
 		{"/x/a.mp4", "/x/b.mp4", nil},
 	} {
 		got := SuggestRule(c.path, c.plex)
@@ -204,29 +263,115 @@ func TestARuleIsSuggestedThatExplainsAMatchByName(t *testing.T) {
 	}
 }
 
+func TestTheStepsTellWhyAndStopAtTheAnswer(t *testing.T) {
+	in := Input{Files: []File{file("/d/a.mp4", min10)}, Parts: []Part{part("7", "/m/a.mp4", min10)}}
+	verdicts := func() (all []string) {
+		for _, s := range Match(in).Steps {
+			all = append(all, fmt.Sprintf("%s: %s (%d)", s.Rung, s.Verdict, len(s.Candidates)))
+		}
+		return all
+	}
+	tried := []string{"pushed: no item (0)", "path: no item (0)", "folded path: no item (0)", "name and size: no item (0)", "path tail: no item (0)"}
+	if got, want := verdicts(), append(slices.Clone(tried), "name: item 7 (1)"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	in.Truncated = true
+	if got, want := verdicts(), append(slices.Clone(tried), "name: item 7, but more files have the name than were looked at (1)"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	in.Parts = append(in.Parts, part("10", "/n/a.mp4", min10))
+	if got, want := verdicts(), append(slices.Clone(tried), "name: 2 items have the name (2)"); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	in.Parts = []Part{part("10", "/d/a.mp4"), part("9", "/d/a.mp4")}
+	in.PushedKeys = []string{"10"}
+	if got, want := verdicts(), []string{"pushed: item 10 (1)", "path: item 9 (1)", "folded path: no item (0)"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+func TestDurationsAgreeWithinTwoSecondsOrOnePerCent(t *testing.T) {
+	for _, c := range []struct {
+		a, b time.Duration
+		want bool
+	}{
+		{0, 0, false},
+		{time.Minute, 0, false},
+		{-time.Second, time.Second, false},
+		{time.Minute, time.Minute + 2*time.Second, true},
+		{time.Minute, time.Minute + 2*time.Second + 1, false},
+		{99 * time.Minute, 100 * time.Minute, true},
+		{99*time.Minute - 1, 100 * time.Minute, false},
+		{1, math.MaxInt64, false},
+	} {
+		if Agree(c.a, c.b) != c.want || Agree(c.b, c.a) != c.want {
+			t.Errorf("%v and %v: want %v", c.a, c.b, c.want)
+		}
+	}
+}
+
+func TestKeysFoldWhatNamesOneFile(t *testing.T) {
+	for _, c := range []struct{ path, whole, base, parent string }{
+		{"", "", "", ""},
+		{"/", "/", "", ""},
+		{"a.MP4", "a.mp4", "a.mp4", ""},
+		{"/A.mp4", "/a.mp4", "a.mp4", ""},
+		{"/Films/Set/A.mp4", "/films/set/a.mp4", "a.mp4", "set"},
+		{`D:\Films\A.mp4`, "d:/films/a.mp4", "a.mp4", "films"},
+		{"/E\u0301TE\u0301/Straße.mp4", "/été/strasse.mp4", "strasse.mp4", "été"},
+		{"/x/../Y", "/x/../y", "y", ".."},
+		{"/a\x00B/C", "/a\x00b/c", "c", "a\x00b"},
+	} {
+		got := [3]string{PathKey(c.path), BaseKey(c.path), ParentKey(c.path)}
+		if want := [3]string{c.whole, c.base, c.parent}; got != want {
+			t.Errorf("%q has the keys %q, want %q", c.path, got, want)
+		}
+	}
+}
+
+func TestABaseKeyOfASCIICostsNothingBeyondTheResult(t *testing.T) {
+	for path, want := range map[string]float64{"/data/set/a.mp4": 0, "/Data/Set/A.mp4": 1} {
+		if got := testing.AllocsPerRun(100, func() { BaseKey(path) }); got != want {
+			t.Errorf("%s: %v allocations, want %v", path, got, want)
+		}
+	}
+}
+
+// Were the cost more than linear in a path's length, this would take hours.
+func TestPathsOfAMegabyteAreMatched(t *testing.T) {
+	for _, element := range []string{"a/", "/", `\`, "../", "É/", "\x00", "e\u0301"} {
+		long := strings.Repeat(element, 1<<20/len(element))
+		r := Match(Input{
+			Files: []File{file("/x/" + long + "/s/a.mp4"), file(long)},
+			Parts: []Part{part("7", "/y/"+long+"/s/a.mp4"), part("8", "/"+long+"/b")},
+			Rules: Rules{{"/x/" + long + "/t", "/z"}},
+		})
+		if len(r.Hits) != 1 || r.Hits[0].Key != "7" {
+			t.Errorf("a path of many %q: %d hits, %d ties", element, len(r.Hits), len(r.Ambiguous))
+		}
+		ParseRules(strings.Repeat(element+"=>;", 1000))
+	}
+}
+
 // input draws scenes and parts from few names, so that they often collide.
 func input(t *rapid.T) Input {
 	path := rapid.Custom(func(t *rapid.T) string {
-		return "/" + rapid.SampledFrom([]string{"data", "media", "Media"}).Draw(t, "root") +
-			rapid.SampledFrom([]string{"", "/set", "/Set"}).Draw(t, "folder") +
-			"/" + rapid.SampledFrom([]string{"a.mp4", "A.mp4", "b.mp4", "é.mp4", "e\u0301.mp4"}).Draw(t, "name")
+		return rapid.SampledFrom([]string{"/data", "/media", "/Media", `D:\data`, "d:/Data", ""}).Draw(t, "root") +
+			rapid.SampledFrom([]string{"", "/set", "/Set", `\set`}).Draw(t, "folder") +
+			"/" + rapid.SampledFrom([]string{"a.mp4", "A.mp4", "b.mp4", "é.mp4", "e\u0301.mp4", ""}).Draw(t, "name")
 	})
-	size := rapid.SampledFrom([]int64{0, 5, 6})
-	duration := rapid.SampledFrom([]time.Duration{0, min10, 2 * min10})
+	size := rapid.SampledFrom([]int64{0, 5, 6, -1})
+	duration := rapid.SampledFrom([]time.Duration{0, min10, min10 + time.Second, 2 * min10, -1})
 	var in Input
-	for range rapid.IntRange(1, 3).Draw(t, "files") {
+	for range rapid.IntRange(0, 3).Draw(t, "files") {
 		in.Files = append(in.Files, File{path.Draw(t, "path"), size.Draw(t, "size"), duration.Draw(t, "duration")})
 	}
-	index := map[string]int{}
 	for range rapid.IntRange(0, 6).Draw(t, "parts") {
-		key := fmt.Sprint(rapid.IntRange(1, 4).Draw(t, "key"))
-		in.Parts = append(in.Parts, Part{key, "1", index[key], path.Draw(t, "path"), size.Draw(t, "size"), duration.Draw(t, "duration")})
-		index[key]++
+		key := fmt.Sprint(rapid.IntRange(8, 11).Draw(t, "key"))
+		in.Parts = append(in.Parts, Part{key, "1", rapid.IntRange(0, 2).Draw(t, "index"), path.Draw(t, "path"), size.Draw(t, "size"), duration.Draw(t, "duration")})
 	}
-	in.PushedKeys = rapid.SliceOfN(rapid.SampledFrom([]string{"1", "2", "9"}), 0, 2).Draw(t, "pushed")
-	if rapid.Bool().Draw(t, "rules") {
-		in.Rules = Rules{{"/data", "/media"}}
-	}
+	in.PushedKeys = rapid.SliceOfN(rapid.SampledFrom([]string{"8", "9", "99"}), 0, 2).Draw(t, "pushed")
+	in.Rules = rapid.SampledFrom([]Rules{nil, {{"/data", "/media"}}, {{"/data", `D:\data`}}, {{`D:\`, "/"}}}).Draw(t, "rules")
 	in.Truncated = rapid.Bool().Draw(t, "truncated")
 	return in
 }
@@ -236,37 +381,83 @@ func TestAMatchDoesNotDependOnTheOrderAndInventsNothing(t *testing.T) {
 		in := input(t)
 		want := Match(in)
 		shuffled := in
-		shuffled.Files, shuffled.Parts = slices.Clone(in.Files), slices.Clone(in.Parts)
-		rnd := rand.New(rand.NewSource(rapid.Int64().Draw(t, "seed")))
-		rnd.Shuffle(len(shuffled.Files), func(i, j int) {
-			shuffled.Files[i], shuffled.Files[j] = shuffled.Files[j], shuffled.Files[i]
-		})
-		rnd.Shuffle(len(shuffled.Parts), func(i, j int) {
-			shuffled.Parts[i], shuffled.Parts[j] = shuffled.Parts[j], shuffled.Parts[i]
-		})
-		got := Match(shuffled)
-		keys := func(r Result) (all []string) {
-			for _, h := range r.Hits {
-				all = append(all, h.Key+" "+h.Rung.String()+" "+h.Part.Path)
-			}
-			for _, p := range r.Ambiguous {
-				all = append(all, "tie "+p.Key)
-			}
-			return all
+		shuffled.Files = rapid.Permutation(in.Files).Draw(t, "files in another order")
+		shuffled.Parts = rapid.Permutation(in.Parts).Draw(t, "parts in another order")
+		if got := Match(shuffled); !reflect.DeepEqual(got, want) {
+			t.Fatalf("%+v\nand in another order\n%+v", want, got)
 		}
-		if !slices.Equal(keys(got), keys(want)) {
-			t.Fatalf("%q, and in another order %q", keys(want), keys(got))
+		if !slices.IsSortedFunc(want.Hits, func(a, b Hit) int { return cmp.Or(len(a.Key)-len(b.Key), strings.Compare(a.Key, b.Key)) }) {
+			t.Fatalf("out of order: %+v", want.Hits)
+		}
+		for _, p := range want.Ambiguous {
+			if !slices.Contains(in.Parts, p) {
+				t.Fatalf("tie %+v is not of the input", p)
+			}
+		}
+		if len(want.Hits) > 0 && len(want.Ambiguous) > 0 {
+			t.Fatal("both found and ambiguous")
 		}
 		for _, h := range want.Hits {
-			if !slices.Contains(in.Parts, h.Part) || !slices.Contains(in.Files, h.File) || h.Part.Key != h.Key {
+			if !slices.Contains(in.Parts, h.Part) || !slices.Contains(in.Files, h.File) || h.Part.Key != h.Key || h.Part.Section != h.Section {
 				t.Fatalf("hit %+v is not of the input", h)
 			}
 			if h.Rung >= RungSize && len(want.Hits) != 1 {
 				t.Fatalf("%d hits at rung %v", len(want.Hits), h.Rung)
 			}
+			if h.Rung == RungName && (in.Truncated || !Agree(h.File.Duration, h.Part.Duration)) {
+				t.Fatalf("hit %+v by a name that proves nothing", h)
+			}
+			if r := want.Suggest; r != nil {
+				if mapped, _ := (Rules{*r}).Map(h.File.Path); h.Rung < RungSize || PathKey(mapped) != PathKey(h.Part.Path) {
+					t.Fatalf("rule %v does not explain %+v", r, h)
+				}
+			}
 		}
-		if len(want.Hits) > 0 && len(want.Ambiguous) > 0 {
-			t.Fatal("both found and ambiguous")
+	})
+}
+
+// The certain rungs and the ties are told once more, in the plainest way.
+func TestAMatchIsWhatTheRungsSay(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		in := input(t)
+		certain := map[string]bool{}
+		for _, f := range in.Files {
+			mapped, _ := in.Rules.Map(f.Path)
+			exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
+			for _, p := range in.Parts {
+				folded := PathKey(p.Path) == PathKey(mapped)
+				oneDisk := strings.HasPrefix(p.Path, "D:") || strings.HasPrefix(p.Path, "d:")
+				if BaseKey(mapped) != "" && (p.Path == mapped || folded && (!exact || oneDisk)) {
+					certain[p.Key] = true
+				}
+			}
+		}
+		r := Match(in)
+		got := map[string]bool{}
+		for _, h := range r.Hits {
+			if h.Rung <= RungFolded {
+				got[h.Key] = true
+			}
+		}
+		if !maps.Equal(got, certain) {
+			t.Fatalf("certain are %v, want %v", got, certain)
+		}
+		if len(certain) > 0 {
+			return
+		}
+		sized := map[string]bool{}
+		for _, f := range in.Files {
+			for _, p := range in.Parts {
+				if f.Size > 0 && f.Size == p.Size && BaseKey(f.Path) != "" && BaseKey(f.Path) == BaseKey(p.Path) {
+					sized[p.Key] = true
+				}
+			}
+		}
+		switch {
+		case len(sized) == 1 && (len(r.Hits) != 1 || r.Hits[0].Rung != RungSize || !sized[r.Hits[0].Key]):
+			t.Fatalf("hits %+v, want the one of name and size, %v", r.Hits, sized)
+		case len(sized) > 1 && (len(r.Hits) > 0 || len(r.Ambiguous) != len(sized)):
+			t.Fatalf("hits %+v, ties %+v; want ties %v", r.Hits, r.Ambiguous, sized)
 		}
 	})
 }
@@ -283,6 +474,30 @@ func FuzzParseRules(f *testing.F) {
 		mapped, rule := rules.Map(path)
 		if rule == nil && mapped != path {
 			t.Errorf("%q became %q without a rule", path, mapped)
+		}
+	})
+}
+
+func FuzzRulesMap(f *testing.F) {
+	f.Add("/data", "/media", "/data/a.mp4")
+	f.Add(`D:\v`, "/v", "d:/V/a.mp4")
+	f.Add(`\\nas\f`, `E:\`, `//NAS/f/a\b.mp4`)
+	f.Add("", "", "")
+	f.Add("/é", "/", "/e\u0301/\xff\x00")
+	f.Fuzz(func(t *testing.T, from, to, path string) {
+		rules := Rules{{from, to}}
+		mapped, rule := rules.Map(path)
+		if rule == nil && mapped != path {
+			t.Errorf("%q became %q without a rule", path, mapped)
+		}
+		if rule != nil && rule != &rules[0] {
+			t.Errorf("rule %v is not of the input", rule)
+		}
+		if strings.Trim(from, `/\`) == "" {
+			return // a root, to which a slash more gives another sense
+		}
+		if again, _ := (Rules{{from + "/", to}}).Map(path); again != mapped {
+			t.Errorf("with a slash after %q, %q maps to %q, else to %q", from, path, again, mapped)
 		}
 	})
 }
@@ -318,6 +533,21 @@ func BenchmarkMatch(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				Match(in)
+			}
+		})
+	}
+}
+
+func BenchmarkBaseKey(b *testing.B) {
+	for name, path := range map[string]string{
+		"ascii":   "/data/Studio One/Harbour at Night.mp4",
+		"folded":  "/data/studio one/harbour at night.mp4",
+		"unicode": "/data/Studio One/Été à la mer.mp4",
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				BaseKey(path)
 			}
 		})
 	}

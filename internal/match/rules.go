@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Rule maps a path prefix as Stash sees it to the prefix under which Plex sees
@@ -24,7 +26,9 @@ const arrow = "=>"
 
 // ParseRules reads path rules as they are written in the setting pathRules:
 // "/data => /media; D:\videos => /videos", separated by semicolons or line
-// breaks. Every rule that is wrong is named in the error, all at once.
+// breaks. Text without a rule gives none. Every rule that is wrong is named in
+// the error, all at once; the others are returned beside it. A rule given twice
+// counts once.
 func ParseRules(s string) (Rules, error) {
 	var rules Rules
 	var errs []error
@@ -56,97 +60,150 @@ func ParseRules(s string) (Rules, error) {
 			bad("both paths must be absolute, like /data, D:\\videos or \\\\nas\\videos")
 			continue
 		}
-		key := prefixKey(from)
+		key, target := folderKey(from), folderKey(to)
 		if old, twice := seen[key]; twice {
-			if old != to {
+			if old != target {
 				bad(fmt.Sprintf("maps %s a second time, to another path", from))
 			}
 			continue
 		}
-		seen[key] = to
+		seen[key] = target
 		rules = append(rules, Rule{From: from, To: to})
 	}
 	return rules, errors.Join(errs...)
 }
 
-// windows reports whether p is a path of Windows: a drive or a UNC share.
-func windows(p string) bool {
-	return len(p) >= 2 && p[1] == ':' && isLetter(p[0]) || strings.HasPrefix(p, `\\`)
+// root is what a path starts from. Prefixes apply only to paths of the same root.
+type root int
+
+const (
+	relative root = iota
+	slash         // "/"
+	drive         // "D:"
+	share         // "\\nas", on Windows also written "//nas"
+)
+
+// rootOf tells the root of p, and whether p can only be a path of Windows: a
+// leading "//" is a share there, but a plain folder elsewhere.
+func rootOf(p string) (r root, windows bool) {
+	switch {
+	case strings.HasPrefix(p, `\\`):
+		return share, true
+	case strings.HasPrefix(p, "//"):
+		return share, false
+	case strings.HasPrefix(p, "/"):
+		return slash, false
+	case len(p) >= 2 && p[1] == ':' && 'a' <= p[0]|0x20 && p[0]|0x20 <= 'z' &&
+		(len(p) == 2 || p[2] == '\\' || p[2] == '/'): // "D:film" is relative to the drive's folder
+		return drive, true
+	}
+	return relative, false
 }
 
-func isLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+// onWindows reports whether p is a path of Windows, where case does not count.
+func onWindows(p string) bool {
+	_, windows := rootOf(p)
+	return windows
+}
 
-func absolute(p string) bool { return p[0] == '/' || windows(p) }
+func absolute(p string) bool {
+	r, _ := rootOf(p)
+	return r != relative
+}
 
-// prefixKey is the form in which prefixes are compared: one kind of slash and
-// one case for Windows, no slash at the end.
-func prefixKey(p string) string {
-	if windows(p) {
-		p = strings.ToLower(strings.ReplaceAll(p, `\`, "/"))
+// next cuts the first element off path; slashes before it do not count. The
+// element is "" at the path's end.
+func next(path string, windows bool) (element, rest string) {
+	slashes := "/"
+	if windows {
+		slashes = `/\`
 	}
-	return strings.TrimRight(p, "/")
+	path = strings.TrimLeft(path, slashes)
+	if i := strings.IndexAny(path, slashes); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
+}
+
+// elementKey is the form in which the elements of prefixes are compared. A rule is
+// typed in NFC, a folder of macOS may be spelt in NFD.
+func elementKey(element string, windows bool) string {
+	element = norm.NFC.String(element)
+	if windows {
+		element = strings.ToLower(element)
+	}
+	return element
+}
+
+// folderKey is equal for two spellings of one folder.
+func folderKey(p string) string {
+	r, windows := rootOf(p)
+	if !windows {
+		r = slash
+	}
+	var key strings.Builder
+	fmt.Fprint(&key, int(r))
+	for e, rest := next(p, windows); e != ""; e, rest = next(rest, windows) {
+		key.WriteString("/" + elementKey(e, windows))
+	}
+	return key.String()
 }
 
 // Map returns the path under which Plex sees a path of Stash's, and the rule that
-// says so. The longest prefix wins, and a prefix ends where a folder's name ends.
-// Without a rule that applies the path is returned as it is. The result is
-// written with the slashes of the rule's right side.
+// says so, one of r. The longest prefix wins, and a prefix ends where a folder's
+// name ends; slashes that are doubled or at the end do not count. Without a rule
+// that applies the path is returned as it is, with nil. The result has
+// backslashes if the rule's right side is a drive or a share (\\nas) of Windows,
+// else slashes.
 func (r Rules) Map(path string) (string, *Rule) {
-	best, rest := -1, ""
+	var rule *Rule
+	longest, rest := -1, ""
 	for i := range r {
-		tail, ok := cutPrefix(path, r[i].From)
-		if ok && (best < 0 || len(prefixKey(r[i].From)) > len(prefixKey(r[best].From))) {
-			best, rest = i, tail
+		if tail, n := cutFolder(path, r[i].From); n > longest {
+			rule, rest, longest = &r[i], tail, n
 		}
 	}
-	if best < 0 {
+	if rule == nil {
 		return path, nil
 	}
-	rule := &r[best]
-	slash := "/"
-	if windows(rule.To) && strings.Contains(rule.To, `\`) || windows(rule.To) && !strings.Contains(rule.To, "/") {
-		slash = `\`
-	}
-	if windows(path) {
+	if onWindows(path) || onWindows(rule.From) {
 		rest = strings.ReplaceAll(rest, `\`, "/")
 	}
-	if slash == `\` {
-		rest = strings.ReplaceAll(rest, "/", `\`)
-	}
-	to := strings.TrimRight(rule.To, `/\`)
-	if rest == "" {
-		if to == "" {
-			return rule.To, rule
+	to := rule.To
+	if !onWindows(to) {
+		if to = strings.TrimRight(to, "/"); rest != "" || to == "" {
+			to += "/"
 		}
-		return to, rule
+		return to + rest, rule
 	}
-	return to + slash + rest, rule
+	to = strings.TrimRight(strings.ReplaceAll(to, "/", `\`), `\`)
+	if rest != "" || len(to) <= len("D:") {
+		to += `\`
+	}
+	return to + strings.ReplaceAll(rest, "/", `\`), rule
 }
 
-// cutPrefix cuts the folder from off path and returns what follows it, without a
-// slash at its start.
-func cutPrefix(path, from string) (string, bool) {
-	prefix := prefixKey(from)
-	if windows(from) != windows(path) {
-		return "", false
+// cutFolder cuts the folder from off path. It returns what follows, without slashes
+// at its start, and of how many elements from consists; -1 if path is not in it.
+func cutFolder(path, from string) (rest string, elements int) {
+	pathRoot, w1 := rootOf(path)
+	fromRoot, w2 := rootOf(from)
+	windows, slashes := w1 || w2, "/"
+	if windows {
+		slashes = `/\`
 	}
-	whole := path
-	if windows(path) {
-		whole = strings.ReplaceAll(path, `\`, "/")
-		if len(whole) < len(prefix) || !strings.EqualFold(whole[:len(prefix)], prefix) {
-			return "", false
+	if pathRoot == relative || fromRoot == relative || windows && pathRoot != fromRoot {
+		return "", -1
+	}
+	rest = path
+	for {
+		var want, have string
+		if want, from = next(from, windows); want == "" {
+			return strings.TrimLeft(rest, slashes), elements
 		}
-	} else if !strings.HasPrefix(whole, prefix) {
-		return "", false
+		if have, rest = next(rest, windows); have != want && elementKey(have, windows) != elementKey(want, windows) {
+			return "", -1
+		}
+		elements++
 	}
-	// ToLower may change the length of odd letters; the cut is made in the path's
-	// own bytes, so such a prefix simply does not apply.
-	rest := path[len(prefix):]
-	if rest == "" {
-		return "", true
-	}
-	if rest[0] != '/' && !(windows(path) && rest[0] == '\\') {
-		return "", false
-	}
-	return strings.TrimLeft(rest, `/`+map[bool]string{true: `\`}[windows(path)]), true
 }
