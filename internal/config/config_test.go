@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"os"
 	"reflect"
 	"regexp"
@@ -219,6 +220,90 @@ func TestValuesOfEveryKindAreUnderstood(t *testing.T) {
 	if !c.Paused || !c.OnlyOrganized || !c.KeepPlexEdits || c.MirrorLists || !c.ScanPlex || c.Verbose || c.MaxRetries != 7 || c.DLQRetention != 48*time.Hour || c.CompareEvery != 0 ||
 		!slices.Equal(c.ExcludeTags, []string{"a, b", "c", "12"}) || !slices.Equal(c.Libraries, []string{"Films", "More"}) {
 		t.Errorf("%+v", c)
+	}
+}
+
+// TestEverySettingChangesWhatItSays: each setting alone, in each form that Stash may
+// give it, changes its own part of the Config and nothing else.
+func TestEverySettingChangesWhatItSays(t *testing.T) {
+	standard, _ := Parse(enough(nil))
+	on := []any{true, "true", " ON ", "1", 1.0, json.Number("1")}
+	number := []any{7.0, 7, "7", " 7.0 ", json.Number("7")}
+	table := map[string]struct {
+		values []any
+		change func(*Config)
+	}{
+		"plexUrl":           {[]any{"https://plex.example:443/", "https://plex.example:443"}, func(c *Config) { c.PlexURL = "https://plex.example:443" }},
+		"plexToken":         {[]any{"777", 777.0, json.Number("777")}, func(c *Config) { c.PlexToken = "777" }},
+		"pathRules":         {[]any{" /data => /media\n"}, func(c *Config) { c.PathRules = "/data => /media" }},
+		"plexLibraries":     {[]any{"Films, 2", "Films\r\n2,", `"Films" , 2,2`}, func(c *Config) { c.Libraries = []string{"Films", "2"} }},
+		"fields":            {[]any{"title, rating100", "Title,user-rating", "TITLE\nRating"}, func(c *Config) { c.Fields = Fields{Title: true, Rating: true} }},
+		"collections":       {[]any{"parents,groups", "Parent Studios, group"}, func(c *Config) { c.Collections = Collections{Parents: true, Groups: true} }},
+		"contentRating":     {[]any{"18", 18.0, json.Number("18"), 18}, func(c *Config) { c.ContentRating = "18" }},
+		"labels":            {[]any{`"A, B", C`}, func(c *Config) { c.Labels = []string{"A, B", "C"} }},
+		"excludeTags":       {[]any{"Trailer,12", "Trailer, ,12"}, func(c *Config) { c.ExcludeTags = []string{"Trailer", "12"} }},
+		"maxRetries":        {number, func(c *Config) { c.MaxRetries = 7 }},
+		"dlqRetentionDays":  {number, func(c *Config) { c.DLQRetention = 7 * day }},
+		"compareEveryHours": {number, func(c *Config) { c.CompareEvery = 7 * time.Hour }},
+		"paused":            {on, func(c *Config) { c.Paused = true }},
+		"onlyOrganized":     {on, func(c *Config) { c.OnlyOrganized = true }},
+		"keepPlexEdits":     {on, func(c *Config) { c.KeepPlexEdits = true }},
+		"mirrorLists":       {on, func(c *Config) { c.MirrorLists = true }},
+		"leaveUnlocked":     {on, func(c *Config) { c.LeaveUnlocked = true }},
+		"plexIsSubset":      {on, func(c *Config) { c.PlexIsSubset = true }},
+		"scanPlex":          {on, func(c *Config) { c.ScanPlex = true }},
+		"insecureTLS":       {on, func(c *Config) { c.InsecureTLS = true }},
+		"hidePaths":         {on, func(c *Config) { c.HidePaths = true }},
+		"verbose":           {on, func(c *Config) { c.Verbose = true }},
+	}
+	for _, name := range Names() {
+		x := table[name]
+		if x.change == nil {
+			t.Errorf("%s has no row", name)
+			continue
+		}
+		want := standard
+		x.change(&want)
+		for _, v := range x.values {
+			if c, problems := Parse(enough(map[string]any{name: v})); !reflect.DeepEqual(c, want) || len(problems) != 0 {
+				t.Errorf("%s as %#v: %+v, want %+v; %v", name, v, c, want, problems)
+			}
+		}
+		// Not set, in all the ways in which that may arrive.
+		if name == "plexUrl" || name == "plexToken" {
+			continue
+		}
+		for _, v := range []any{nil, ""} {
+			if c, problems := Parse(enough(map[string]any{name: v})); !reflect.DeepEqual(c, standard) || len(problems) != 0 {
+				t.Errorf("%s as %#v: %+v, %v", name, v, c, problems)
+			}
+		}
+	}
+}
+
+// TestABadValueIsToldWithItsNameAndReplaced: one of each kind, for every setting
+// that has a default.
+func TestABadValueIsToldWithItsNameAndReplaced(t *testing.T) {
+	standard, _ := Parse(enough(nil))
+	for _, s := range Settings() {
+		var bad []any
+		switch s.Type {
+		case Boolean:
+			bad = []any{"perhaps", 2.0, json.Number("-1"), []any{}, map[string]any{"a": 1}}
+		case Number:
+			bad = []any{"many", 1.5, json.Number("x"), true, []any{}, 1e300, math.NaN(), math.Inf(1), "1e9"}
+		default:
+			if s.Name == "plexUrl" || s.Name == "plexToken" || s.Name == "pathRules" {
+				continue // fatal, see above
+			}
+			bad = []any{true, []any{"a"}, map[string]any{"a": 1}}
+		}
+		for _, v := range bad {
+			c, problems := Parse(enough(map[string]any{s.Name: v}))
+			if !reflect.DeepEqual(c, standard) || len(problems) != 1 || problems[0].Setting != s.Name || problems[0].Fatal {
+				t.Errorf("%s as %#v: %+v, %v", s.Name, v, c, problems)
+			}
+		}
 	}
 }
 
