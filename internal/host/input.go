@@ -167,8 +167,11 @@ func (in *Input) readConn(c *wireConn) (err error) {
 		name, dir string
 		to        *string
 	}{{"Dir", c.Dir, &in.Conn.Dir}, {"PluginDir", c.PluginDir, &in.Conn.PluginDir}} {
-		if f.dir == "" {
+		switch {
+		case f.dir == "":
 			continue
+		case strings.Contains(f.dir, "\x00"), len(f.dir) >= maxString:
+			return fmt.Errorf("stdin: server_connection.%s is not a path", f.name)
 		}
 		if *f.to, err = filepath.Abs(f.dir); err != nil {
 			return fmt.Errorf("stdin: server_connection.%s: %w", f.name, err)
