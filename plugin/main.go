@@ -34,10 +34,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	handler := host.NewHandler(stderr, level)
 	return handler.Guard(stdout, func() (any, error) {
 		in, err := host.Read(stdin)
+		handler.AddSecret(in.Conn.Cookie.Value) // also known with some errors
 		if err != nil {
 			return nil, err
 		}
-		handler.AddSecret(in.Conn.Cookie.Value)
 		p := &process{
 			in: in, handler: handler, level: level, log: slog.New(handler),
 			dir: filepath.Join(in.Conn.Dir, "plexsync"),
