@@ -119,19 +119,6 @@ func queryPushed[T any](ctx context.Context, s *Store, column string, values []T
 	return all, nil
 }
 
-// ForgetPushed removes the pushed states of items that no longer exist, or whose
-// state moved to another rating key.
-func (s *Store) ForgetPushed(ctx context.Context, keys ...string) error {
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		for _, k := range keys {
-			if err := exec(ctx, tx, `DELETE FROM pushed WHERE rating_key = ?`, k); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // Showing returns the scenes whose item showed sub when it was last written. It
 // reads the whole table, for a subject that Stash has destroyed and so cannot
 // tell us about.

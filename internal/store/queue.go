@@ -172,43 +172,35 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 		return err
 	}
 	o := e.Outcome
-	moved := generation != e.Job.Generation
-	switch o.Verdict {
-	case job.Done, job.Unchanged:
+	ended := o.Verdict == job.Done || o.Verdict == job.Unchanged || o.Verdict == job.Gone
+	if ended {
 		if err := exec(ctx, tx, `DELETE FROM dead_letter WHERE kind = ? AND subject_id = ?`, string(e.Job.Subject.Kind), e.Job.Subject.ID); err != nil {
 			return err
 		}
-	case job.Gone:
-		if err := exec(ctx, tx, `DELETE FROM dead_letter WHERE kind = ? AND subject_id = ?`, string(e.Job.Subject.Kind), e.Job.Subject.ID); err != nil {
+	}
+	if o.Verdict == job.Gone && e.Job.Subject.Kind == job.KindScene {
+		if err := exec(ctx, tx, `DELETE FROM pushed WHERE scene_id = ?`, e.Job.Subject.ID); err != nil {
 			return err
 		}
-		if e.Job.Subject.Kind == job.KindScene {
-			if err := exec(ctx, tx, `DELETE FROM pushed WHERE scene_id = ?`, e.Job.Subject.ID); err != nil {
-				return err
-			}
-		}
-	case job.Retry, job.Dead:
+	}
+	failed := o.Verdict == job.Retry || o.Verdict == job.Dead
+	if failed {
 		history = remember(history, job.Attempt{At: now.UTC(), Class: o.Class, Error: cut(o.Error, maxErrorText)})
 	}
+	// A job that had an event meanwhile deserves a new look at once, but what failed,
+	// failed.
+	moved := generation != e.Job.Generation
 	switch {
-	case moved && (o.Verdict == job.Retry || o.Verdict == job.Dead):
-		// A new event deserves a new look at once, but what failed, failed.
-		return exec(ctx, tx, `UPDATE job SET lease = NULL, attempt = attempt + ?, missing = missing + ?,
-			last_class = ?, last_error = ?, history = ? WHERE id = ?`,
-			count(!o.Missing && o.Verdict == job.Retry), count(o.Missing && o.Verdict == job.Retry),
-			string(o.Class), cut(o.Error, maxErrorText), history, e.Job.ID)
-	case moved, o.Verdict == job.GivenBack:
+	case o.Verdict == job.GivenBack, moved && !failed:
 		return exec(ctx, tx, `UPDATE job SET lease = NULL WHERE id = ?`, e.Job.ID)
-	}
-	switch o.Verdict {
-	case job.Done, job.Unchanged, job.Gone:
+	case ended:
 		return exec(ctx, tx, `DELETE FROM job WHERE id = ?`, e.Job.ID)
-	case job.Retry, job.Wait:
-		return exec(ctx, tx, `UPDATE job SET lease = NULL, due_at = ?, attempt = attempt + ?, missing = missing + ?,
-			last_class = ?, last_error = ?, history = ? WHERE id = ?`,
-			ms(o.At), count(!o.Missing && o.Verdict == job.Retry), count(o.Missing && o.Verdict == job.Retry),
+	case o.Verdict == job.Retry, o.Verdict == job.Wait, moved:
+		return exec(ctx, tx, `UPDATE job SET lease = NULL, due_at = CASE WHEN ? THEN due_at ELSE ? END,
+			attempt = attempt + ?, missing = missing + ?, last_class = ?, last_error = ?, history = ? WHERE id = ?`,
+			moved, ms(o.At), count(!o.Missing && o.Verdict == job.Retry), count(o.Missing && o.Verdict == job.Retry),
 			string(o.Class), cut(o.Error, maxErrorText), history, e.Job.ID)
-	case job.Dead:
+	case o.Verdict == job.Dead:
 		attempts := e.Job.Attempt + e.Job.Missing + 1
 		if err := exec(ctx, tx, `
 			INSERT INTO dead_letter (kind, subject_id, class, error, attempts, title, path,

@@ -226,11 +226,9 @@ func (d *drain) endDrain(ctx context.Context, unlessDue bool) (bool, error) {
 // with the reason in stopped. It probes when the breaker is open and a probe is
 // due.
 func (d *drain) permit(ctx context.Context) (int, error) {
-	d.mu.Lock()
-	stopped, b := d.stopped, d.breaker
-	d.mu.Unlock()
+	b := d.breakerNow()
 	switch {
-	case stopped != "":
+	case d.stopReason() != "":
 		return 0, nil
 	case b.State == job.BreakerHalfOpen:
 		return 1, nil
@@ -280,6 +278,13 @@ func (d *drain) updateBreaker(ctx context.Context, change func(job.Breaker) job.
 		d.mu.Unlock()
 	}
 	return err
+}
+
+// breakerNow is our copy of the stored breaker.
+func (d *drain) breakerNow() job.Breaker {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.breaker
 }
 
 // stop makes the drain end early: what is under way is finished, nothing more is

@@ -50,7 +50,7 @@ func (a *attempt) over() bool { return a.err != nil || a.verdict != "" }
 type target struct {
 	hit  match.Hit
 	old  job.Pushed // what is known of the item; Key "" if nothing
-	item *Item      // nil if it need not be looked at
+	item *Item      // as read in full; nil until then
 	// base is what the merge starts from, next what holds after edit.
 	base, next merge.Base
 	edit       merge.Edit
@@ -247,46 +247,65 @@ func (d *drain) ownerOf(ctx context.Context, plexPath string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	want := match.PathKey(plexPath)
 	for _, s := range scenes {
-		for _, f := range s.Files {
-			if mapped, _ := d.opt.Rules.Map(f.Path); match.PathKey(mapped) == want {
-				return s.ID, nil
-			}
+		if d.holds(s, plexPath) {
+			return s.ID, nil
 		}
 	}
 	return 0, nil
 }
 
+// holds reports whether the scene has a file at a path as Plex sees it.
+func (w *Worker) holds(s Scene, plexPath string) bool {
+	want := match.PathKey(plexPath)
+	return slices.ContainsFunc(s.Files, func(f match.File) bool {
+		mapped, _ := w.opt.Rules.Map(f.Path)
+		return match.PathKey(mapped) == want
+	})
+}
+
 // lookAtCatalogue computes the wanted states and ends the attempts at scenes whose
 // items have it already: those cost Plex no request.
 func (d *drain) lookAtCatalogue(ctx context.Context, all []*attempt) {
-	ids := make([]int64, len(all))
-	for i, a := range all {
-		ids[i] = a.scene.ID
+	for _, a := range all {
 		a.wanted = merge.Want(a.scene.Meta, d.opt.Merge)
 		a.hash = d.wantedHash(a.wanted)
 		a.notes = append(a.notes, a.wanted.Cut...)
 	}
+	known := d.matchAll(ctx, all)
+	for _, a := range all {
+		if rows := known[a.scene.ID]; !a.over() && d.asPushed(a, rows) {
+			d.protect(a, func() { d.coverAsPushed(ctx, a, rows) })
+		}
+	}
+}
+
+// matchAll looks the scenes of all open attempts up in the index, and returns what
+// was pushed for each scene.
+func (d *drain) matchAll(ctx context.Context, all []*attempt) map[int64][]job.Pushed {
+	ids := make([]int64, len(all))
+	for i, a := range all {
+		ids[i] = a.scene.ID
+	}
 	rows, err := d.queue.PushedOfScenes(ctx, ids...)
 	if err != nil {
 		failAll(all, err)
-		return
+		return nil
 	}
-	byScene := map[int64][]job.Pushed{}
+	known := map[int64][]job.Pushed{}
 	for _, p := range rows {
-		byScene[p.Scene] = append(byScene[p.Scene], p)
+		known[p.Scene] = append(known[p.Scene], p)
 	}
 	for _, a := range all {
-		known := byScene[a.scene.ID]
-		if a.found, err = d.match(ctx, a.scene, known); err != nil {
-			a.err = err
+		if a.over() {
 			continue
 		}
-		if d.asPushed(a, known) {
-			d.protect(a, func() { d.coverAsPushed(ctx, a, known) })
+		var err error
+		if a.found, err = d.match(ctx, a.scene, known[a.scene.ID]); err != nil {
+			a.err = err
 		}
 	}
+	return known
 }
 
 // coverAsPushed ends the attempt at a scene whose items are as we left them,
@@ -352,10 +371,7 @@ func (d *drain) asPushed(a *attempt, known []job.Pushed) bool {
 		// The index does not know the path, perhaps because it was never read. The
 		// item is where we left it as long as the file is.
 		for _, p := range known {
-			if !slices.ContainsFunc(a.scene.Files, func(f match.File) bool {
-				mapped, _ := d.opt.Rules.Map(f.Path)
-				return match.PathKey(mapped) == match.PathKey(p.Path)
-			}) {
+			if !d.holds(*a.scene, p.Path) {
 				return false
 			}
 		}
@@ -410,7 +426,7 @@ func (d *drain) find(ctx context.Context, all []*attempt) {
 		return
 	}
 	if first {
-		d.matchAgain(ctx, all)
+		d.matchAll(ctx, all)
 	}
 	for level := indexReady; level <= indexFull; level++ {
 		open := slices.DeleteFunc(slices.Clone(all), func(a *attempt) bool { return a.over() || len(a.found.Hits) > 0 })
@@ -423,7 +439,7 @@ func (d *drain) find(ctx context.Context, all []*attempt) {
 			return
 		}
 		if renewed {
-			d.matchAgain(ctx, open)
+			d.matchAll(ctx, open)
 		}
 	}
 	for _, a := range all {
@@ -437,21 +453,6 @@ func (d *drain) find(ctx context.Context, all []*attempt) {
 		}
 		d.suggest(a.found)
 		d.protect(a, func() { d.choose(ctx, a) })
-	}
-}
-
-func (d *drain) matchAgain(ctx context.Context, all []*attempt) {
-	for _, a := range all {
-		if a.over() {
-			continue
-		}
-		known, err := d.queue.PushedOfScenes(ctx, a.scene.ID)
-		if err == nil {
-			a.found, err = d.match(ctx, a.scene, known)
-		}
-		if err != nil {
-			a.err = err
-		}
 	}
 }
 
@@ -519,10 +520,7 @@ func (d *drain) firstOwner(ctx context.Context, s *Scene, h match.Hit) (int64, e
 		if p.Index >= h.Part.Index {
 			break
 		}
-		if slices.ContainsFunc(s.Files, func(f match.File) bool {
-			mapped, _ := d.opt.Rules.Map(f.Path)
-			return match.PathKey(mapped) == match.PathKey(p.Path)
-		}) {
+		if d.holds(*s, p.Path) {
 			return s.ID, nil
 		}
 		if owner, err := d.ownerOf(ctx, p.Path); err != nil || owner != 0 {
@@ -532,7 +530,7 @@ func (d *drain) firstOwner(ctx context.Context, s *Scene, h match.Hit) (int64, e
 	return s.ID, nil
 }
 
-// readItems reads in full the items that have to be looked at.
+// readItems reads the targets in full, with what is known of them.
 func (d *drain) readItems(ctx context.Context, all []*attempt) {
 	var keys, paths []string
 	var scenes []int64
@@ -550,18 +548,15 @@ func (d *drain) readItems(ctx context.Context, all []*attempt) {
 		failAll(all, err)
 		return
 	}
-	var look []string
 	for _, a := range all {
 		for _, t := range a.targets {
 			t.old = known.of(t.hit, a.scene.ID)
 			t.looksAt = d.looksAtCover(a.scene, t.old)
-			look = append(look, t.hit.Key)
 		}
 	}
-	slices.Sort(look)
 	items := map[string]*Item{}
 	errs := map[string]error{}
-	for chunk := range slices.Chunk(slices.Compact(look), batchSize) {
+	for chunk := range slices.Chunk(keys, batchSize) {
 		d.read(ctx, chunk, items, errs)
 	}
 	for _, a := range all {

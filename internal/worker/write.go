@@ -56,7 +56,7 @@ func (d *drain) fetchCover(ctx context.Context, a *attempt) {
 
 // write brings every target to the wanted state and collects what to remember.
 func (d *drain) write(ctx context.Context, a *attempt) {
-	if why := d.stopReason(); why != "" && len(a.targets) > 0 {
+	if len(a.targets) > 0 && d.stopReason() != "" {
 		a.err = errGiveBack
 		return
 	}
@@ -360,9 +360,7 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 		// Plex answered; what it said of this item is no sign of an outage.
 		d.succeeded(ctx)
 	}
-	d.mu.Lock()
-	b := d.breaker
-	d.mu.Unlock()
+	b := d.breakerNow()
 	e.Outcome = job.Decide(a.job, err, now, d.opt.Policy, b, d.jitter())
 	level := d.log.Debug
 	switch {
@@ -391,18 +389,15 @@ func (d *drain) firstOut() bool {
 
 // succeeded tells the breaker that Plex works.
 func (d *drain) succeeded(ctx context.Context) {
-	d.mu.Lock()
-	well := d.breaker.Closed() && d.breaker.Failures == 0
-	wasOut := !d.breaker.Closed()
-	d.mu.Unlock()
-	if well {
+	before := d.breakerNow()
+	if before.Closed() && before.Failures == 0 {
 		return
 	}
 	if err := d.updateBreaker(ctx, job.Breaker.Success); err != nil {
 		d.log.Error(err.Error())
 		return
 	}
-	if wasOut {
+	if !before.Closed() {
 		d.log.Info("Plex works again; the jobs that waited are worked now")
 	}
 }
@@ -416,9 +411,7 @@ func (d *drain) failed(ctx context.Context, class job.Class, err error) {
 		d.log.Error(uerr.Error())
 		return
 	}
-	d.mu.Lock()
-	b := d.breaker
-	d.mu.Unlock()
+	b := d.breakerNow()
 	if b.State == job.BreakerOpen {
 		level := slog.LevelWarn
 		if class == job.ClassUnauthorized {
