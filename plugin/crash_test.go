@@ -115,7 +115,7 @@ func (w *world) drainWithKills(mean time.Duration, most int) (kills int) {
 			return kills
 		}
 		cmd := exec.Command(filepath.Join(w.dir, "plugins", "plexsync", "plexsync"))
-		cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
+		cmd.Dir, cmd.Env = w.dir, append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 		cmd.Stdin = bytes.NewReader(w.stash.Document("plexsync", map[string]any{"mode": "process"}))
 		var out bytes.Buffer
 		cmd.Stdout, cmd.Stderr = &out, &out

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -15,6 +16,7 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/stash"
 	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/waker"
 )
 
 // askTimeout bounds a hook's requests to Stash: a person waits for them.
@@ -55,32 +57,72 @@ func (p *process) hook(ctx context.Context, h *host.Hook) error {
 	if asking.Ask == store.AskNothing {
 		return nil
 	}
-	id, err := p.ask(ctx, asking)
-	if err != nil {
-		p.log.Debug(fmt.Sprintf("%s is queued, but Stash could not be asked to run the drain; the next event asks again: %v", subject, err))
-		return db.AskFailed(ctx, asking.Token)
+	client, err := p.stash(askTimeout)
+	if err == nil {
+		var asked waker.Asked
+		if asked, err = ask(ctx, client, db, asking, "hook", true); err == nil {
+			p.standsBehind(ctx, client, asked)
+			return nil
+		}
 	}
-	return db.Asked(ctx, time.Now(), asking.Token, id)
+	p.log.Debug(fmt.Sprintf("%s is queued, but Stash could not be asked to run the drain; the next event asks again: %v", subject, err))
+	p.wake()
+	return nil
 }
 
-// ask makes sure that Stash will run the drain and returns its id of the job.
-func (p *process) ask(ctx context.Context, a store.Asking) (string, error) {
+// ask uses the right to ask Stash for a drain, on behalf of by, and stores the
+// answer. If it fails the right is given back; and so it is if Stash does not have
+// the drain any more and anew is not set, which then is not asked for.
+func ask(ctx context.Context, client *stash.Client, db *store.Store, a store.Asking, by string, anew bool) (waker.Asked, error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	client, err := p.stash(askTimeout)
-	if err != nil {
-		return "", err
+	asked, err := askStash(ctx, client, a, by, anew)
+	if err != nil || asked.Task == "" {
+		return asked, errors.Join(err, db.AskFailed(context.WithoutCancel(ctx), a.Token))
 	}
+	return asked, db.Asked(ctx, time.Now(), a.Token, asked.Task)
+}
+
+func askStash(ctx context.Context, client *stash.Client, a store.Asking, by string, anew bool) (waker.Asked, error) {
 	if a.Ask == store.AskCheck {
-		state, err := client.JobState(ctx, a.Job)
+		tasks, err := client.Tasks(ctx)
 		if err != nil {
-			return "", err
+			return waker.Asked{}, err
 		}
-		if state == stash.JobReady || state == stash.JobRunning {
-			return a.Job, nil
+		for _, t := range tasks {
+			if t.Ours && t.ID == a.Job {
+				return waker.Asked{Task: t.ID, Running: t.Running}, nil
+			}
 		}
 	}
-	return client.RunTask(ctx, "PlexSync: process queue", map[string]any{"mode": "process", "by": "hook"})
+	if !anew {
+		return waker.Asked{}, nil
+	}
+	id, err := client.RunTask(ctx, "process queue", map[string]any{"mode": "process", "by": by})
+	return waker.Asked{Task: id, New: true}, err
+}
+
+// standsBehind starts the waker if what was asked for stands behind somebody else's
+// task, which may take hours.
+func (p *process) standsBehind(ctx context.Context, client *stash.Client, asked waker.Asked) {
+	if asked.Running {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	tasks, err := client.Tasks(ctx)
+	if err != nil {
+		return // it can be asked for, and that is what counts
+	}
+	for _, t := range tasks {
+		if t.ID == asked.Task {
+			return
+		}
+		if !t.Ours {
+			p.wake()
+			return
+		}
+	}
 }
 
 // stash connects to the Stash that started us.
@@ -89,6 +131,7 @@ func (p *process) stash(timeout time.Duration) (*stash.Client, error) {
 		URL:         p.in.Conn.URL(),
 		CookieName:  p.in.Conn.Cookie.Name,
 		CookieValue: p.in.Conn.Cookie.Value,
+		APIKey:      p.apiKey,
 		Timeout:     timeout,
 	})
 }

@@ -6,7 +6,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -25,6 +24,9 @@ func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 // run is the whole process: it returns the exit code.
 func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
+		if args[0] == "waker" {
+			return runWaker(stdin)
+		}
 		return commandLine(args, stdout, stderr)
 	}
 	// A Stash that ends closes our log. To Go that is a reason to die at the next
@@ -40,7 +42,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		}
 		p := &process{
 			in: in, handler: handler, level: level, log: slog.New(handler),
-			dir: filepath.Join(in.Conn.Dir, "plexsync"),
+			dir: dataDir(in.Conn.Dir),
 		}
 		if in.Hook != nil {
 			return nil, p.hook(context.Background(), in.Hook)
@@ -56,24 +58,8 @@ type process struct {
 	level   *slog.LevelVar
 	log     *slog.Logger
 	dir     string // the data folder
+	apiKey  string // Stash's, for who comes without a session
 }
 
-// commandLine is PlexSync in a shell.
-func commandLine(args []string, stdout, stderr io.Writer) int {
-	switch args[0] {
-	case "version", "--version", "-version":
-		fmt.Fprintln(stdout, "plexsync", version)
-		return 0
-	case "help", "--help", "-h", "-help":
-		fmt.Fprint(stdout, usage)
-		return 0
-	}
-	fmt.Fprintf(stderr, "plexsync: unknown command %q\n\n%s", args[0], usage)
-	return 2
-}
-
-const usage = `PlexSync keeps a Plex library true to Stash. It is a plugin: Stash starts it.
-
-  plexsync version   tell the version
-  plexsync help      show this text
-`
+// dataDir is the data folder below the folder of Stash's config.yml.
+func dataDir(stashDir string) string { return filepath.Join(stashDir, "plexsync") }

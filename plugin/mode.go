@@ -39,6 +39,8 @@ func modes() map[string]func(*process, context.Context, *session) (any, error) {
 		"dlq_clear":      (*process).dlqClear,
 		"outages":        (*process).outages,
 		"forget_matches": (*process).forgetMatches,
+		"health":         (*process).health,
+		"explain":        (*process).explain,
 	}
 }
 
@@ -48,6 +50,8 @@ type session struct {
 	stash    *stash.Client
 	config   config.Config
 	problems []config.Problem
+	version  string   // of Stash
+	unknown  []string // settings that nobody reads
 }
 
 // mode runs the mode that the arguments name.
@@ -63,7 +67,20 @@ func (p *process) mode(ctx context.Context) (any, error) {
 		return nil, err
 	}
 	defer s.db.Close()
+	defer p.wakeIfNeeded(ctx, s.db)
 	return run(p, ctx, s)
+}
+
+// wakeIfNeeded starts the waker if something waits for a later time.
+func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store) {
+	c, err := db.Counts(ctx, time.Now())
+	if err != nil {
+		return // told by whoever did the work
+	}
+	b, err := db.Breaker(ctx, job.Plex)
+	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen) {
+		p.wake()
+	}
 }
 
 // open opens the database and asks Stash for the settings.
@@ -79,17 +96,19 @@ func (p *process) open(ctx context.Context) (*session, error) {
 		return nil, err
 	}
 	state, err := s.stash.State(ctx)
+	if nerr := noteStash(ctx, db, err); err == nil {
+		err = nerr
+	}
 	if err != nil {
+		p.wakeIfNeeded(ctx, db)
 		db.Close()
 		return nil, err
 	}
 	if err := stash.CheckVersion(state.Version); err != nil {
 		p.log.Warn(err.Error())
 	}
-	s.config, s.problems = config.Parse(state.Settings, config.Check{Setting: "pathRules", Test: func(v string) error {
-		_, err := match.ParseRules(v)
-		return err
-	}})
+	s.config, s.problems = parseSettings(state.Settings)
+	s.version, s.unknown = state.Version, config.Unknown(state.Settings)
 	p.handler.AddSecret(s.config.PlexToken.Reveal())
 	if s.config.Verbose {
 		p.level.Set(host.LevelDebug)
@@ -97,18 +116,22 @@ func (p *process) open(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
+func parseSettings(settings map[string]any) (config.Config, []config.Problem) {
+	return config.Parse(settings, config.Check{Setting: "pathRules", Test: func(v string) error {
+		_, err := match.ParseRules(v)
+		return err
+	}})
+}
+
 // drain works the queue. A queue that is paused or not set up yet is left as it is.
 func (p *process) drain(ctx context.Context, s *session) (any, error) {
-	var fatal []error
 	for _, problem := range s.problems {
-		if problem.Fatal {
-			fatal = append(fatal, errors.New(problem.String()))
-		} else {
+		if !problem.Fatal {
 			p.log.Warn(problem.String())
 		}
 	}
-	if len(fatal) > 0 {
-		return nil, fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %w", errors.Join(fatal...))
+	if err := s.fatal(); err != nil {
+		return nil, err
 	}
 	if s.config.Paused {
 		c, err := s.db.Counts(ctx, time.Now())
@@ -128,6 +151,21 @@ func (p *process) drain(ctx context.Context, s *session) (any, error) {
 		return map[string]any{"running": true}, nil
 	}
 	return run, err
+}
+
+// fatal is what keeps the settings from being used, all of it at once; nil if
+// nothing does.
+func (s *session) fatal() error {
+	var all []error
+	for _, problem := range s.problems {
+		if problem.Fatal {
+			all = append(all, errors.New(problem.String()))
+		}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	return fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %w", errors.Join(all...))
 }
 
 // syncAll queues every scene and looks at every cover again.
@@ -334,6 +372,7 @@ type statusReport struct {
 	job.Counts
 	Draining bool         `json:"draining"`
 	Breaker  breakerState `json:"breaker"`
+	Waker    wakerState   `json:"waker"`
 	LastRun  *job.Run     `json:"last_run,omitempty"`
 }
 
@@ -360,8 +399,12 @@ func (p *process) status(ctx context.Context, s *session) (any, error) {
 		return nil, err
 	}
 	r := statusReport{Version: version, Counts: counts, Draining: store.Held(p.dir, store.DrainLock),
+		Waker:   p.tellWaker(ctx, s.db),
 		Breaker: breakerState{State: b.State, Since: b.OpenedAt, NextProbe: b.NextProbe, Cause: b.Cause, Message: b.Message}}
 	p.log.Info(fmt.Sprintf("Queue: %d jobs, %d due, %d being worked, %d waiting", counts.Queued, counts.Due, counts.Leased, counts.Waiting))
+	if counts.Waiting > 0 && !counts.NextDue.IsZero() {
+		p.log.Info(fmt.Sprintf("The next is due %s", counts.NextDue.Local().Format(time.DateTime)))
+	}
 	p.log.Info(fmt.Sprintf("Dead letters: %d need review, %d scenes are not in Plex", counts.Dead, counts.NotInPlex))
 	if b.Closed() {
 		p.log.Info("Plex: nothing wrong at the last look")

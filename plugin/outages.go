@@ -11,7 +11,9 @@ import (
 
 // outageReport is what the mode outages returns. Durations are seconds.
 type outageReport struct {
-	Outages []store.Outage `json:"outages"` // the newest first
+	Outages []store.Outage `json:"outages"` // of Plex, the newest first
+	// Stash lists the outages of Stash.
+	Stash []store.Outage `json:"stash_outages"`
 	// MTTR is the mean length of the outages that ended, MTBF the mean time from
 	// the end of one to the start of the next, Availability the share of the time
 	// since the first outage in which Plex could be used. Null where there is too
@@ -69,12 +71,19 @@ func (p *process) outages(ctx context.Context, s *session) (any, error) {
 		return nil, err
 	}
 	var plex []store.Outage
+	other := []store.Outage{}
 	for _, o := range all {
 		if o.System == job.Plex {
 			plex = append(plex, o)
+		} else {
+			other = append(other, o)
 		}
 	}
 	r := report(plex, time.Now())
+	r.Stash = other
+	if len(other) > 0 {
+		p.log.Info(fmt.Sprintf("Outages of Stash itself: %d, the last began %s", len(other), other[0].Started.Local().Format(time.DateTime)))
+	}
 	if len(plex) == 0 {
 		p.log.Info("No outage of Plex on record")
 		return r, nil

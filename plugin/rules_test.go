@@ -25,7 +25,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	allowed := map[string][]string{
 		"internal/job": {}, "internal/host": {}, "internal/config": {}, "internal/match": {}, "internal/merge": {},
 		"internal/simstash": {}, "internal/simplex": {},
-		"internal/store": {"internal/job"}, "internal/stash": {"internal/job"}, "internal/plex": {"internal/job"},
+		"internal/store": {"internal/job"}, "internal/stash": {"internal/job"}, "internal/plex": {"internal/job"}, "internal/waker": {"internal/job"},
 		"internal/worker": {"internal/job", "internal/match", "internal/merge"},
 		"internal/demo":   {"internal/simstash", "internal/simplex"},
 	}

@@ -25,16 +25,16 @@ import (
 // instant to see whether a drain is alive.
 const lockPatience = time.Second
 
+// metaClient is the device that Plex sees.
+const metaClient = "client_id"
+
+func newClientID() string { return "plexsync-" + strings.ToLower(rand.Text()) }
+
 // worker joins the queue, the two servers and the settings. Packages worker, store,
 // stash and plex do not know each other; the translation is here.
 func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error) {
 	c := s.config
-	// One identity for ever, or every run is a new device in Plex.
-	device, err := s.db.MetaOnce(ctx, "client_id", "plexsync-"+strings.ToLower(rand.Text()))
-	if err != nil {
-		return nil, err
-	}
-	px, err := plex.New(plex.Options{URL: c.PlexURL, Token: c.PlexToken.Reveal(), ClientID: device, Version: version, InsecureTLS: c.InsecureTLS})
+	px, err := p.plex(ctx, s.db, c)
 	if err != nil {
 		return nil, err
 	}
@@ -53,9 +53,13 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		Retention:     c.DLQRetention,
 		OnlyOrganized: c.OnlyOrganized,
 		ExcludeTags:   c.ExcludeTags,
-		ByPerson:      by != "hook",
+		ByPerson:      by == "",
 	}
 	if c.HidePaths {
+		device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
+		if err != nil {
+			return nil, err
+		}
 		o.Hide = hider(device)
 	}
 	return worker.New(worker.Deps{
@@ -170,6 +174,11 @@ type plexSide struct{ *plex.Client }
 func (p plexSide) Identity(ctx context.Context) (machine, version string, err error) {
 	id, err := p.Client.Identity(ctx)
 	return id.MachineID, id.Version, err
+}
+
+func (p plexSide) Authorized(ctx context.Context) error {
+	_, err := p.Server(ctx)
+	return err
 }
 
 func (p plexSide) Libraries(ctx context.Context) ([]worker.Library, error) {

@@ -13,7 +13,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -61,6 +63,7 @@ func newWorld(t *testing.T, settings map[string]any) *world {
 	w.stash.Start()
 	t.Cleanup(func() {
 		w.stash.Close()
+		killWakers(t, w.dir)
 		stop()
 		for _, v := range w.plex.Violations() {
 			t.Errorf("Plex was misused: %+v", v)
@@ -84,6 +87,37 @@ func newWorld(t *testing.T, settings map[string]any) *world {
 	w.settings = map[string]any{"plexUrl": w.plexURL, "plexToken": token, "pathRules": "/data => /media"}
 	w.set(settings)
 	return w
+}
+
+// wakers lists the wakers that were started below dir.
+func wakers(t testing.TB, dir string) (pids []int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/cwd")
+	must(t, err)
+	for _, link := range all {
+		if cwd, err := os.Readlink(link); err != nil || cwd != dir {
+			continue
+		}
+		line, err := os.ReadFile(filepath.Join(filepath.Dir(link), "cmdline"))
+		if err != nil || string(line) != "plexsync\x00waker\x00" {
+			continue
+		}
+		if pid, err := strconv.Atoi(filepath.Base(filepath.Dir(link))); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// killWakers ends what outlives the plugin's processes on purpose.
+func killWakers(t testing.TB, dir string) {
+	t.Helper()
+	for range 3 { // one may be about to begin
+		for _, pid := range wakers(t, dir) {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func must(t testing.TB, err error) {

@@ -97,6 +97,15 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
+// StatusOf reads the HTTP status out of err; 0 if there is none.
+func StatusOf(err error) int {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Status
+	}
+	return 0
+}
+
 // Interrupted reports whether err comes from our own context having ended, not
 // from a server: such an attempt is given back.
 func Interrupted(ctx context.Context, err error) bool {

@@ -82,6 +82,8 @@ type Ended struct {
 	Forget []string
 	// Queue are subjects to be queued: the scenes of a performer.
 	Queue []Subject
+	// Missing are the files that were looked for, of a scene that is not in Plex.
+	Missing []Lookup
 }
 
 // Run is the summary of one drain.

@@ -207,3 +207,10 @@ func cutFolder(path, from string) (rest string, elements int) {
 		elements++
 	}
 }
+
+// Within reports whether a path lies in a folder, both as one side sees them. The
+// folder itself counts.
+func Within(path, folder string) bool {
+	_, elements := cutFolder(path, folder)
+	return elements >= 0
+}

@@ -111,12 +111,13 @@ func (e Edit) Changes(now Item) []Change {
 	}
 	after := Apply(e, now)
 	for _, l := range e.Lists {
-		all = append(all, Change{l.Field, names(now.Lists[l.Field]), names(after.Lists[l.Field])})
+		all = append(all, Change{l.Field, Names(now.Lists[l.Field]), Names(after.Lists[l.Field])})
 	}
 	return all
 }
 
-func names(tags []Tag) string {
+// Names joins the names of a list for people.
+func Names(tags []Tag) string {
 	var all []string
 	for _, t := range tags {
 		all = append(all, t.Name)

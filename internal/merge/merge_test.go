@@ -171,12 +171,12 @@ func TestLabelsOfOthersAreNeverTouched(t *testing.T) {
 	it := Item{Lists: map[Field][]Tag{Label: {{Name: "Kids"}}}}
 	var base Base
 	sync(&base, &it, tagged(), o)
-	if got := names(it.Lists[Label]); got != "Kids, Stash" {
+	if got := Names(it.Lists[Label]); got != "Kids, Stash" {
 		t.Errorf("labels %q", got)
 	}
 	o.Labels = []string{"Other"}
 	sync(&base, &it, tagged(), o)
-	if got := names(it.Lists[Label]); got != "Kids, Other" {
+	if got := Names(it.Lists[Label]); got != "Kids, Other" {
 		t.Errorf("after another label was chosen: %q", got)
 	}
 }

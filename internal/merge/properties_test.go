@@ -459,7 +459,7 @@ func TestTwoSpellingsOfANameStayOrGoTogether(t *testing.T) {
 			t.Errorf("mirror %v: actors %s", mirror, got)
 		}
 		want := map[bool]string{false: "Night, night, Old, OLD, New", true: "Night, night, New"}[mirror]
-		if got := names(it.Lists[Genre]); got != want {
+		if got := Names(it.Lists[Genre]); got != want {
 			t.Errorf("mirror %v: genres %s, want %s", mirror, got, want)
 		}
 		i := slices.IndexFunc(e.Lists, func(l ListEdit) bool { return l.Field == Genre })

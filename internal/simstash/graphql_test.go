@@ -68,7 +68,7 @@ func TestWhatIsNotSimulatedSaysSo(t *testing.T) {
 		`{findScene(id:1){sceneStreams{url}}}`:                                     "simstash: field Scene.sceneStreams is not simulated",
 		`{dlnaStatus{running}}`:                                                    "simstash: field Query.dlnaStatus is not simulated",
 		`mutation{backupDatabase(input:{})}`:                                       "simstash: field Mutation.backupDatabase is not simulated",
-		`{configuration{general{stashes{path}}}}`:                                  "simstash: field ConfigGeneralResult.stashes is not simulated",
+		`{configuration{general{scrapersPath}}}`:                                   "simstash: field ConfigGeneralResult.scrapersPath is not simulated",
 		`{findScenes(scene_filter:{captions:{value:"x",modifier:EQUALS}}){count}}`: "simstash: scene_filter.captions is not simulated",
 		`{findScenes(filter:{sort:"bitrate"}){count}}`:                             "simstash: sort bitrate of scenes is not simulated",
 		`{findScenes(filter:{sort:"nonsense"}){count}}`:                            "invalid sort: nonsense",

@@ -501,8 +501,13 @@ func queryFields() map[string]resolver {
 		},
 		"configuration": func(c *call, _ any, _ args) (any, error) {
 			o := c.s.opts
+			var folders []rec
+			for _, f := range o.Folders {
+				folders = append(folders, rec{"path": f, "excludeVideo": false, "excludeImage": false})
+			}
 			return rec{"ui": map[string]any{}, "general": rec{
-				"apiKey": o.APIKey, "username": o.Username, "maxSessionAge": int64(o.MaxSessionAge / time.Second),
+				"stashes": folders,
+				"apiKey":  o.APIKey, "username": o.Username, "maxSessionAge": int64(o.MaxSessionAge / time.Second),
 				"configFilePath": filepath.Join(o.Dir, "config.yml"), "databasePath": filepath.Join(o.Dir, "stash-go.sqlite"),
 				"pluginsPath": filepath.Join(o.Dir, "plugins"), "generatedPath": filepath.Join(o.Dir, "generated"),
 				"cachePath": filepath.Join(o.Dir, "cache"), "parallelTasks": int64(o.ParallelTasks), "logLevel": "Info",

@@ -53,6 +53,8 @@ type Options struct {
 	Cwd string
 	// Env is the environment of plugin processes; nil = the test's own.
 	Env []string
+	// Folders are what the library is made of; nil = "/data".
+	Folders []string
 	// ParallelTasks is the number of scan workers; 0 = 4.
 	ParallelTasks int
 
@@ -107,6 +109,9 @@ type Server struct {
 func New(o Options) *Server {
 	if o.MaxSessionAge == 0 {
 		o.MaxSessionAge = time.Hour
+	}
+	if o.Folders == nil {
+		o.Folders = []string{"/data"}
 	}
 	if o.Host == "" {
 		o.Host = "0.0.0.0"

@@ -184,15 +184,21 @@ func TestTheDrainIsAskedFor(t *testing.T) {
 	c, s := pair(t, simstash.Options{})
 	release := s.BlockQueue("somebody else's task")
 	defer release()
-	id, err := c.RunTask(ctx, "PlexSync: process queue", map[string]any{"mode": "process"})
+	id, err := c.RunTask(ctx, "process queue", map[string]any{"mode": "process"})
 	if err != nil || id == "" {
 		t.Fatal(id, err)
 	}
-	if state, err := c.JobState(ctx, id); err != nil || state != stash.JobReady {
-		t.Errorf("state %q, %v", state, err)
+	tasks, err := c.Tasks(ctx)
+	if err != nil || len(tasks) != 2 || tasks[0].Ours || !tasks[0].Running || tasks[1] != (stash.Task{ID: id, Ours: true}) {
+		t.Errorf("tasks %+v, %v", tasks, err)
 	}
-	if state, err := c.JobState(ctx, "99999"); err != nil || state != "" {
-		t.Errorf("a job that Stash does not know: %q, %v", state, err)
+	release()
+	s.WaitIdle(ctx)
+	if tasks, err := c.Tasks(ctx); err != nil || len(tasks) != 0 {
+		t.Errorf("at the end there are %v, %v", tasks, err)
+	}
+	if folders, err := c.Folders(ctx); err != nil || !slices.Equal(folders, []string{"/data"}) {
+		t.Errorf("folders %q, %v", folders, err)
 	}
 }
 

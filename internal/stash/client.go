@@ -231,6 +231,12 @@ func (r *refusal) Error() string { return "Stash says: " + r.message }
 func (c *Client) query(ctx context.Context, op, query string, vars map[string]any, out any) error {
 	call, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	return c.call(ctx, call, op, query, vars, out)
+}
+
+// call is query with a deadline of the caller's own: call is what the request ends
+// with, ctx the caller's.
+func (c *Client) call(ctx, call context.Context, op, query string, vars map[string]any, out any) error {
 	gql := c.gql
 	if strings.HasPrefix(query, "mutation") {
 		gql = c.mutations

@@ -441,10 +441,10 @@ func TestStateTellsVersionAndSettings(t *testing.T) {
 		want         State
 		fails        bool
 	}{
-		{"set", `{"data":{"version":{"version":"v0.30.1"},"configuration":{"plugins":{"plexsync":{"plexUrl":"http://p","maxRetries":5,"paused":true}}}}}`,
-			State{"v0.30.1", map[string]any{"plexUrl": "http://p", "maxRetries": 5.0, "paused": true}}, false},
-		{"never set", `{"data":{"version":{"version":"v0.30.1"},"configuration":{"plugins":{}}}}`, State{"v0.30.1", map[string]any{}}, false},
-		{"null", `{"data":{"version":{"version":null},"configuration":{"plugins":{"plexsync":null}}}}`, State{"", map[string]any{}}, false},
+		{"set", `{"data":{"version":{"version":"v0.30.1"},"configuration":{"plugins":{"plexsync":{"plexUrl":"http://p","maxRetries":5,"paused":true}}},"plugins":[{"id":"other","enabled":false},{"id":"plexsync","enabled":true}]}}`,
+			State{"v0.30.1", map[string]any{"plexUrl": "http://p", "maxRetries": 5.0, "paused": true}, true}, false},
+		{"never set", `{"data":{"version":{"version":"v0.30.1"},"configuration":{"plugins":{}},"plugins":[{"id":"plexsync","enabled":false},{"id":"b","enabled":true}]}}`, State{"v0.30.1", map[string]any{}, false}, false},
+		{"null", `{"data":{"version":{"version":null},"configuration":{"plugins":{"plexsync":null}}}}`, State{"", map[string]any{}, false}, false},
 		{"half an answer", `{"data":{"version":{"version":"v0.30.1"}}}`, State{}, true},
 		{"no answer", `{"data":{}}`, State{}, true},
 		{"a list", `{"data":{"version":{"version":"v0.30.1"},"configuration":{"plugins":[]}}}`, State{}, true},
@@ -476,9 +476,9 @@ func TestAPIKeyIsReadAndNeverTold(t *testing.T) {
 	}
 }
 
-func TestRunTaskAndJobState(t *testing.T) {
+func TestTasksAreAskedForAndListed(t *testing.T) {
 	c, f := dial(t, always(200, `{"data":{"runPluginTask":"17"}}`))
-	id, err := c.RunTask(t.Context(), "PlexSync: process queue", map[string]any{"mode": "process", "n": 1})
+	id, err := c.RunTask(t.Context(), "process queue", map[string]any{"mode": "process", "n": 1})
 	var sent struct{ Variables map[string]any }
 	json.Unmarshal([]byte(f.asked[0]), &sent)
 	want := map[string]any{"description": "PlexSync: process queue", "args": map[string]any{"mode": "process", "n": 1.0}}
@@ -492,14 +492,23 @@ func TestRunTaskAndJobState(t *testing.T) {
 	if id, err := c.RunTask(t.Context(), "", nil); job.ClassOf(err) != job.ClassStashUnreachable {
 		t.Errorf("no id: %q, %v", id, err)
 	}
-	for answer, want := range map[string]JobState{
-		`{"data":{"findJob":{"status":"RUNNING"}}}`: JobRunning,
-		`{"data":{"findJob":null}}`:                 "",
+	for answer, want := range map[string][]Task{
+		`{"data":{"jobQueue":null}}`: nil,
+		`{"data":{"jobQueue":[{"id":"3","status":"RUNNING","description":"Generating..."},{"id":"4","status":"READY","description":"Running plugin task: PlexSync: process queue"},
+			{"id":"5","status":"STOPPING","description":"x"},{"id":"6","status":"READY","description":"Running plugin task: Process queue"}]}}`: {{"3", true, false}, {"4", false, true}, {"6", false, false}},
 	} {
 		f.answer = always(200, answer)
-		if got, err := c.JobState(t.Context(), "17"); got != want || err != nil {
-			t.Errorf("%s: %q, %v", answer, got, err)
+		if got, err := c.Tasks(t.Context()); !slices.Equal(got, want) || err != nil {
+			t.Errorf("%s: %v, %v", answer, got, err)
 		}
+	}
+	f.answer = always(200, `{"data":{"runPluginOperation":{"done":1}}}`)
+	if err := c.RunOperation(t.Context(), map[string]any{"mode": "process"}); err != nil {
+		t.Error(err)
+	}
+	f.answer = always(200, `{"data":{"configuration":{"general":{"stashes":[{"path":"/data"},{"path":"D:\\v"}]}}}}`)
+	if got, err := c.Folders(t.Context()); !slices.Equal(got, []string{"/data", `D:\v`}) || err != nil {
+		t.Errorf("folders %q, %v", got, err)
 	}
 }
 
@@ -513,10 +522,10 @@ func TestTheFreshestCookieIsUsed(t *testing.T) {
 		if len(sent) == 2 {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		io.WriteString(w, `{"data":{"findJob":null}}`)
+		io.WriteString(w, `{"data":{"jobQueue":null}}`)
 	})
 	for range 3 {
-		c.JobState(t.Context(), "1")
+		c.Tasks(t.Context())
 	}
 	want := []string{"session=" + cookieSecret, "session=" + freshSecret + "1", "session=" + freshSecret + "2"}
 	if !slices.Equal(sent, want) {
@@ -529,7 +538,7 @@ func TestWhoHasNoCookieTakesNone(t *testing.T) {
 	f := &fake{T: t, answer: func(w http.ResponseWriter, r *http.Request, _ string) {
 		sent = append(sent, r.Header.Get("Cookie")+r.Header.Get("ApiKey"))
 		w.Header().Set("Set-Cookie", "session=x")
-		io.WriteString(w, `{"data":{"findJob":null}}`)
+		io.WriteString(w, `{"data":{"jobQueue":null}}`)
 	}}
 	for _, o := range []Options{{}, {CookieName: "session"}, {APIKey: keySecret, CookieName: "session", CookieValue: "y"}} {
 		o.URL, o.Transport = "http://h", f
@@ -537,8 +546,8 @@ func TestWhoHasNoCookieTakesNone(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c.JobState(t.Context(), "1")
-		c.JobState(t.Context(), "1")
+		c.Tasks(t.Context())
+		c.Tasks(t.Context())
 	}
 	if want := []string{"", "", "", "", keySecret, keySecret}; !slices.Equal(sent, want) {
 		t.Errorf("sent %q, want %q", sent, want)
@@ -557,7 +566,9 @@ func calls(ctx context.Context, c *Client) map[string]func() error {
 		"AllScenes":        func() error { return c.AllScenes(ctx, 0, func([]Scene) error { return nil }) },
 		"ScenesByBasename": func() error { _, err := c.ScenesByBasename(ctx, "a.mp4"); return err },
 		"RunTask":          func() error { _, err := c.RunTask(ctx, "", nil); return err },
-		"JobState":         func() error { _, err := c.JobState(ctx, "1"); return err },
+		"Tasks":            func() error { _, err := c.Tasks(ctx); return err },
+		"Folders":          func() error { _, err := c.Folders(ctx); return err },
+		"RunOperation":     func() error { return c.RunOperation(ctx, map[string]any{}) },
 		"Cover":            func() error { _, err := c.Cover(ctx, "http://h/scene/1/screenshot", ""); return err },
 	}
 }
@@ -624,7 +635,7 @@ func TestAGraphQLErrorIsNotAnAnswer(t *testing.T) {
 	// Each has data that would do.
 	for method, data := range map[string]string{
 		"State":    `{"version":{"version":"v0.30.1"},"configuration":{"plugins":{}}}`,
-		"JobState": `{"findJob":null}`,
+		"Tasks":    `{"jobQueue":null}`,
 		"SceneIDs": `{"findScenes":{"scenes":[]}}`,
 	} {
 		c, _ := dial(t, always(200, `{"data":`+data+`,"errors":[{"message":"database is locked"}]}`))
@@ -769,7 +780,7 @@ func TestADeadConnectionIsReplacedForQueriesOnly(t *testing.T) {
 			io.WriteString(w, `{"data":{"runPluginTask":"1"}}`)
 			return
 		}
-		io.WriteString(w, `{"data":{"findJob":null}}`)
+		io.WriteString(w, `{"data":{"jobQueue":null}}`)
 	}))
 	defer s.Close()
 	c, err := New(Options{URL: s.URL})
@@ -777,7 +788,7 @@ func TestADeadConnectionIsReplacedForQueriesOnly(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		if _, err := c.JobState(t.Context(), "1"); err != nil {
+		if _, err := c.Tasks(t.Context()); err != nil {
 			t.Errorf("a query: %v", err)
 		}
 	}

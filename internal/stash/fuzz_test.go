@@ -39,7 +39,7 @@ func FuzzAnswers(f *testing.F) {
 			t.Errorf("error %v (%s)", err, job.ClassOf(err))
 		}
 		c.State(ctx)
-		c.JobState(ctx, "1")
+		c.Tasks(ctx)
 		c.Cover(ctx, "http://stash.test/scene/1/screenshot", "")
 	})
 }

@@ -72,7 +72,7 @@ func TestHowManyRequestsEachCallMakes(t *testing.T) {
 		{"all ids", func() error { return c.SceneIDs(ctx, "library", 0, all) }, 3},
 		{"all scenes", func() error { return c.AllScenes(ctx, 0, func([]stash.Scene) error { return nil }) }, 26},
 		{"a name", func() error { _, err := c.ScenesByBasename(ctx, "b.mp4"); return err }, 1},
-		{"a task", func() error { _, err := c.JobState(ctx, "1"); return err }, 1},
+		{"the tasks", func() error { _, err := c.Tasks(ctx); return err }, 1},
 	} {
 		s.ResetCounts()
 		if err := x.call(); err != nil || s.Counts().Requests != x.want {

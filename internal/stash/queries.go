@@ -18,6 +18,7 @@ fragment S on Scene {
 const stateQuery = `query {
 	version { version }
 	configuration { plugins(include: ["plexsync"]) }
+	plugins { id enabled }
 }`
 
 const apiKeyQuery = `query {
@@ -55,6 +56,14 @@ const runTaskMutation = `mutation ($description: String!, $args: Map!) {
 	runPluginTask(plugin_id: "plexsync", description: $description, args_map: $args)
 }`
 
-const jobQuery = `query ($id: ID!) {
-	findJob(input: {id: $id}) { status }
+const runOperationMutation = `mutation ($args: Map!) {
+	runPluginOperation(plugin_id: "plexsync", args: $args)
+}`
+
+const tasksQuery = `query {
+	jobQueue { id status description }
+}`
+
+const foldersQuery = `query {
+	configuration { general { stashes { path } } }
 }`

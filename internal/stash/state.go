@@ -2,6 +2,7 @@ package stash
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -13,6 +14,8 @@ type State struct {
 	// Settings are the plugin's by name: bool, float64 or string. One that was never
 	// set is absent; the map is empty, not nil, if none ever was.
 	Settings map[string]any
+	// Enabled: Stash has the plugin, and it is not switched off.
+	Enabled bool
 }
 
 // State asks for the version and the plugin's settings, in one request.
@@ -21,6 +24,10 @@ func (c *Client) State(ctx context.Context) (State, error) {
 	var out struct {
 		Version       struct{ Version *string }
 		Configuration struct{ Plugins map[string]map[string]any }
+		Plugins       []struct {
+			ID      string
+			Enabled bool
+		}
 	}
 	if err := c.query(ctx, op, stateQuery, nil, &out); err != nil {
 		return State{}, err
@@ -32,6 +39,9 @@ func (c *Client) State(ctx context.Context) (State, error) {
 	s := State{Version: text(out.Version.Version), Settings: out.Configuration.Plugins["plexsync"]}
 	if s.Settings == nil {
 		s.Settings = map[string]any{}
+	}
+	for _, p := range out.Plugins {
+		s.Enabled = s.Enabled || p.ID == "plexsync" && p.Enabled
 	}
 	return s, nil
 }
@@ -59,7 +69,8 @@ func (c *Client) APIKey(ctx context.Context) (string, error) {
 }
 
 // RunTask asks Stash to run the plugin as a task with these arguments and returns
-// Stash's id of the job. The description is shown in Stash's task list. It is not
+// Stash's id of the job. The description is shown in Stash's task list, after
+// "PlexSync: ". It is not
 // idempotent, and asked only once: Stash may have queued the task although the
 // answer was lost.
 func (c *Client) RunTask(ctx context.Context, description string, args map[string]any) (string, error) {
@@ -68,7 +79,7 @@ func (c *Client) RunTask(ctx context.Context, description string, args map[strin
 		args = map[string]any{}
 	}
 	var out struct{ RunPluginTask string }
-	if err := c.query(ctx, op, runTaskMutation, map[string]any{"description": description, "args": args}, &out); err != nil {
+	if err := c.query(ctx, op, runTaskMutation, map[string]any{"description": TaskName + description, "args": args}, &out); err != nil {
 		return "", err
 	}
 	if out.RunPluginTask == "" {
@@ -77,28 +88,70 @@ func (c *Client) RunTask(ctx context.Context, description string, args map[strin
 	return out.RunPluginTask, nil
 }
 
-// JobState is how a job of Stash's task list stands; "" if Stash does not know it.
-type JobState string
+// RunOperation runs the plugin beside Stash's task list and waits for its end, as
+// long as it takes: ending ctx kills the process. What the operation returns is
+// not read. It is not idempotent.
+func (c *Client) RunOperation(ctx context.Context, args map[string]any) error {
+	var out struct{ RunPluginOperation json.RawMessage }
+	return c.call(ctx, ctx, "run PlexSync beside Stash's tasks", runOperationMutation, map[string]any{"args": args}, &out)
+}
 
-// The states of Stash's jobs. One that is ready or running is still to be expected;
-// a plugin's task ends as finished even if it failed.
+// Task is an entry of Stash's task list.
+type Task struct {
+	ID string
+	// Running: it is the one that is being worked; the others wait for it.
+	Running bool
+	// Ours: it is one that [Client.RunTask] asked for.
+	Ours bool
+}
+
+// taskPrefix begins the description of a plugin's task in Stash's list (observed),
+// TaskName those that PlexSync asks for.
 const (
-	JobReady     JobState = "READY"
-	JobRunning   JobState = "RUNNING"
-	JobStopping  JobState = "STOPPING"
-	JobFinished  JobState = "FINISHED"
-	JobCancelled JobState = "CANCELLED"
-	JobFailed    JobState = "FAILED"
+	taskPrefix = "Running plugin task: "
+	TaskName   = "PlexSync: "
 )
 
-// JobState asks how a job stands. Stash forgets all of its jobs when it is
-// restarted, and gives their ids to others.
-func (c *Client) JobState(ctx context.Context, id string) (JobState, error) {
-	var out struct{ FindJob *struct{ Status JobState } }
-	if err := c.query(ctx, "ask Stash how its job stands", jobQuery, map[string]any{"id": id}, &out); err != nil || out.FindJob == nil {
-		return "", err
+// Tasks lists what Stash works or will work, in order. Ended tasks are not in it,
+// and neither is one that is being stopped. Stash forgets all of them when it is
+// restarted, and gives their ids to others: an id alone proves nothing.
+func (c *Client) Tasks(ctx context.Context) ([]Task, error) {
+	var out struct {
+		JobQueue []struct {
+			ID          json.RawMessage
+			Status      string
+			Description string
+		}
 	}
-	return out.FindJob.Status, nil
+	if err := c.query(ctx, "ask Stash for its tasks", tasksQuery, nil, &out); err != nil {
+		return nil, err
+	}
+	var all []Task
+	for _, j := range out.JobQueue {
+		if j.Status != "READY" && j.Status != "RUNNING" {
+			continue
+		}
+		all = append(all, Task{ID: strings.Trim(string(j.ID), `"`), Running: j.Status == "RUNNING",
+			Ours: strings.HasPrefix(j.Description, taskPrefix+TaskName)})
+	}
+	return all, nil
+}
+
+// Folders lists the folders that Stash's library is made of.
+func (c *Client) Folders(ctx context.Context) ([]string, error) {
+	var out struct {
+		Configuration struct {
+			General struct{ Stashes []struct{ Path string } }
+		}
+	}
+	if err := c.query(ctx, "ask Stash for its folders", foldersQuery, nil, &out); err != nil {
+		return nil, err
+	}
+	var all []string
+	for _, s := range out.Configuration.General.Stashes {
+		all = append(all, s.Path)
+	}
+	return all, nil
 }
 
 // minVersion is the oldest Stash that has what our queries ask for.

@@ -64,6 +64,17 @@ func (s *Store) Event(ctx context.Context, now time.Time, sub job.Subject, token
 	return asking, err
 }
 
+// Claim says whether this process has to ask for a drain, as [Store.Event] does,
+// without an event: for a process that has seen that jobs are due.
+func (s *Store) Claim(ctx context.Context, now time.Time, token, stash string, alive func() bool) (Asking, error) {
+	asking := Asking{Token: token}
+	err := s.tx(ctx, func(tx *sql.Tx) (err error) {
+		asking.Ask, asking.Job, err = claim(ctx, tx, now, token, stash, alive)
+		return err
+	})
+	return asking, err
+}
+
 // claim looks at the drain's role and takes the right to ask if nobody has it.
 func claim(ctx context.Context, tx *sql.Tx, now time.Time, token, stash string, alive func() bool) (Ask, string, error) {
 	var holder, asked, askedJob, askedOf string

@@ -123,6 +123,68 @@ func (s *Store) KeepSections(ctx context.Context, keys []string) error {
 	return nil
 }
 
+// TurnedUp brings scenes back that were not in Plex and now may be: a part has the
+// path of one of their files, or more parts share its name than at the last look.
+// Their waiting jobs become due, their dead letters are queued again. It returns
+// how many scenes came back; each comes once.
+func (s *Store) TurnedUp(ctx context.Context, now time.Time) (int, error) {
+	n := 0
+	err := s.tx(ctx, func(tx *sql.Tx) error {
+		// Of scenes whose letter was dropped or grew too old nothing is awaited.
+		if err := exec(ctx, tx, `DELETE FROM missing WHERE
+			NOT EXISTS (SELECT 1 FROM job WHERE kind = ?1 AND subject_id = scene_id) AND
+			NOT EXISTS (SELECT 1 FROM dead_letter WHERE kind = ?1 AND subject_id = scene_id)`, string(job.KindScene)); err != nil {
+			return err
+		}
+		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT scene_id FROM missing AS m WHERE
+			EXISTS (SELECT 1 FROM item WHERE path_key = m.path_key) OR
+			(SELECT count(*) FROM item WHERE base_key = m.base_key) > m.namesakes`)
+		if err != nil {
+			return err
+		}
+		var scenes []int64
+		for rows.Next() {
+			var id int64
+			if err := rows.Scan(&id); err != nil {
+				rows.Close()
+				return err
+			}
+			scenes = append(scenes, id)
+		}
+		if err := rows.Close(); err != nil {
+			return err
+		}
+		for _, id := range scenes {
+			var live int
+			if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM job WHERE kind = ? AND subject_id = ?`, string(job.KindScene), id).Scan(&live); err != nil {
+				return err
+			}
+			if live > 0 {
+				err = exec(ctx, tx, `UPDATE job SET due_at = ? WHERE kind = ? AND subject_id = ? AND lease IS NULL`, ms(now), string(job.KindScene), id)
+			} else {
+				err = enqueue(ctx, tx, now, job.Scene(id), job.PriorityBulk)
+			}
+			if err == nil {
+				err = exec(ctx, tx, `DELETE FROM missing WHERE scene_id = ?`, id)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		n = len(scenes)
+		return nil
+	})
+	return n, err
+}
+
+// Awaits reports whether scenes wait to turn up in Plex, as jobs or as dead
+// letters.
+func (s *Store) Awaits(ctx context.Context) (bool, error) {
+	var any bool
+	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM missing)`).Scan(&any)
+	return any, s.explain(err)
+}
+
 // ForgetItem removes an item that Plex no longer has from the index.
 func (s *Store) ForgetItem(ctx context.Context, ratingKey string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {

@@ -16,6 +16,8 @@ type Lock struct{ f *os.File }
 const (
 	// DrainLock is held by the one drain.
 	DrainLock = "drain.lock"
+	// WakerLock is held by the one waker.
+	WakerLock = "waker.lock"
 	// openLock is held while a database is made, migrated or set aside.
 	openLock = "open.lock"
 )
@@ -73,6 +75,15 @@ func WaitLock(ctx context.Context, dir, name string, patience time.Duration) (*L
 		case <-time.After(pause):
 		}
 	}
+}
+
+// Note writes text into the lock's file, for people and tests: who holds it.
+func (l *Lock) Note(text string) error {
+	if err := l.f.Truncate(0); err != nil {
+		return err
+	}
+	_, err := l.f.WriteAt([]byte(text), 0)
+	return err
 }
 
 // Release gives the lock back. The file stays: removing it would let two

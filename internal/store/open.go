@@ -116,7 +116,7 @@ func (e *newerError) Error() string {
 var migrations embed.FS
 
 // schemaVersion is the number of the newest migration.
-const schemaVersion = 1
+const schemaVersion = 2
 
 // open connects to a file that exists and has the current schema.
 func (s *Store) open(ctx context.Context) error {
@@ -355,4 +355,17 @@ func at(ms int64) time.Time {
 		return time.Time{}
 	}
 	return time.UnixMilli(ms).UTC()
+}
+
+// Check reads the whole database and looks for damage, and makes sure that it can be
+// written to. It takes seconds for a large one.
+func (s *Store) Check(ctx context.Context) error {
+	var verdict string
+	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+		return s.explain(err)
+	}
+	if verdict != "ok" {
+		return fmt.Errorf("database %s is damaged: %s. Stop Stash, delete the file and start the task \"Sync all scenes\"; nothing that Stash knows is lost", s.path, verdict)
+	}
+	return s.SetMeta(ctx, "checked", "yes")
 }

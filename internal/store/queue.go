@@ -172,6 +172,18 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 		return err
 	}
 	o := e.Outcome
+	if e.Job.Subject.Kind == job.KindScene {
+		if err := exec(ctx, tx, `DELETE FROM missing WHERE scene_id = ?`, e.Job.Subject.ID); err != nil {
+			return err
+		}
+		for _, l := range e.Missing {
+			if err := exec(ctx, tx, `INSERT OR REPLACE INTO missing (scene_id, path_key, base_key, namesakes)
+				VALUES (?1, ?2, ?3, (SELECT count(*) FROM item WHERE base_key = ?3))`,
+				e.Job.Subject.ID, key(l.Mapped), key(l.Name.Base)); err != nil {
+				return err
+			}
+		}
+	}
 	ended := o.Verdict == job.Done || o.Verdict == job.Unchanged || o.Verdict == job.Gone
 	if ended {
 		if err := exec(ctx, tx, `DELETE FROM dead_letter WHERE kind = ? AND subject_id = ?`, string(e.Job.Subject.Kind), e.Job.Subject.ID); err != nil {

@@ -89,6 +89,9 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 type drain struct {
 	*Worker
 	run job.Run
+	// dry: nothing is written, and every item is looked at in full, to tell what a
+	// drain would do.
+	dry bool
 
 	mu       sync.Mutex // guards what the stages share: all fields down to idle
 	inFlight int
@@ -100,6 +103,7 @@ type drain struct {
 	sinceLog int    // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
 	relooked map[int64]bool // scenes whose item had vanished once already
+	awaited  bool           // whether what Plex lacked was looked for
 	stale    bool           // an item had vanished: the index must be read in full
 	// dropsSeveral: this Plex honours several removals in one request.
 	dropsSeveral bool
@@ -196,6 +200,9 @@ func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
 			if d.stopReason() != "" {
 				continue
 			}
+			if err := d.lookForMissing(ctx); err != nil {
+				return err
+			}
 			done, err := d.endDrain(ctx, true)
 			if done || err != nil {
 				return err
@@ -235,35 +242,22 @@ func (d *drain) permit(ctx context.Context) (int, error) {
 	case b.Closed():
 		return batchSize, nil
 	}
-	now := d.now()
-	if !b.ProbeDue(now) && !d.opt.ByPerson {
+	p, err := Probe(ctx, d.queue, d.plex, d.now, d.opt.ByPerson)
+	if err != nil {
+		return 0, err
+	}
+	d.opt.ByPerson = false // probes once
+	d.mu.Lock()
+	d.breaker = p.Breaker
+	d.mu.Unlock()
+	switch {
+	case !p.Taken && p.Breaker.State == job.BreakerOpen:
 		d.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, the jobs wait until then",
 			clock(b.OpenedAt), b.Message, clock(b.NextProbe)))
 		return 0, nil
-	}
-	d.opt.ByPerson = false // probes once
-	if err := d.updateBreaker(ctx, func(b job.Breaker) job.Breaker { return b.Probing(now) }); err != nil {
-		return 0, err
-	}
-	_, _, perr := d.plex.Identity(ctx)
-	if job.Interrupted(ctx, perr) {
-		return 0, perr
-	}
-	if err := d.updateBreaker(ctx, func(b job.Breaker) job.Breaker {
-		if perr != nil {
-			return b.ProbeFailed(job.ClassOf(perr), perr.Error())
-		}
-		return b.ProbeSucceeded()
-	}); err != nil {
-		return 0, err
-	}
-	if perr != nil {
-		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %s The next try is at %s", sentence(perr.Error()), clock(b.Probing(now).NextProbe)))
+	case p.Err != nil:
+		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %s The next try is at %s", sentence(firstLine(p.Err.Error())), clock(p.Breaker.NextProbe)))
 		return 0, nil
-	}
-	// The outage is what these jobs wait for, not their time.
-	if _, err := d.queue.Wake(ctx, d.now(), job.ClassUnreachable, job.ClassUnauthorized); err != nil {
-		return 0, err
 	}
 	d.log.Info("Plex answers again; trying one scene")
 	return 1, nil

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -133,7 +134,50 @@ func (d *drain) ensureIndex(ctx context.Context, level int) (bool, error) {
 		renewed = true
 	}
 	x.level = level + 1
+	if renewed {
+		n, err := d.queue.TurnedUp(ctx, d.now())
+		if err != nil {
+			return renewed, err
+		}
+		if n > 0 {
+			d.log.Info(fmt.Sprintf("%s not in Plex before, and may be now", plural(n, "scene was", "scenes were")))
+		}
+	}
 	return renewed, nil
+}
+
+// lookForMissing renews the index, once a drain and not more often than every
+// fullPause, if scenes wait to turn up in Plex: also dead letters come back so. That
+// Plex cannot be asked is no failure here; whoever has a job to do will tell.
+func (d *drain) lookForMissing(ctx context.Context) error {
+	if d.awaited || !d.breakerNow().Closed() {
+		return nil
+	}
+	d.awaited = true
+	awaits, err := d.queue.Awaits(ctx)
+	if err != nil || !awaits {
+		return err
+	}
+	sections, err := d.queue.Sections(ctx)
+	if err != nil {
+		return err
+	}
+	for _, s := range sections {
+		if age := d.now().Sub(s.Since); age < 0 || age >= fullPause {
+			_, err := d.meet(ctx)
+			if err == nil {
+				_, err = d.ensureIndex(ctx, indexRenewed)
+			}
+			var system *systemError
+			var setting *settingError
+			if errors.As(err, &system) || errors.As(err, &setting) {
+				d.log.Debug(fmt.Sprintf("Plex could not be asked for what it lacked: %v", err))
+				err = nil
+			}
+			return err
+		}
+	}
+	return nil
 }
 
 // libraries returns the libraries to sync, by the setting plexLibraries.

@@ -233,6 +233,9 @@ func (d *drain) gone(ctx context.Context, a *attempt) {
 		a.queue = append(a.queue, job.Scene(heir))
 	}
 	a.verdict = job.Gone
+	if d.dry {
+		return
+	}
 	d.log.Info(fmt.Sprintf("%s is no longer in Stash: it is forgotten here, and what Plex shows stays", a.job.Subject))
 }
 
@@ -274,7 +277,7 @@ func (d *drain) lookAtCatalogue(ctx context.Context, all []*attempt) {
 	}
 	known := d.matchAll(ctx, all)
 	for _, a := range all {
-		if rows := known[a.scene.ID]; !a.over() && d.asPushed(a, rows) {
+		if rows := known[a.scene.ID]; !a.over() && !d.dry && d.asPushed(a, rows) {
 			d.protect(a, func() { d.coverAsPushed(ctx, a, rows) })
 		}
 	}
@@ -391,18 +394,23 @@ func (w *Worker) looksAtCover(s *Scene, p job.Pushed) bool {
 	return (w.opt.Poster || w.opt.Background) && s.CoverURL != "" && !p.PosterAt.Equal(s.Updated)
 }
 
-// match looks the scene's files up in the index.
-func (d *drain) match(ctx context.Context, s *Scene, known []job.Pushed) (match.Result, error) {
+// lookups are the scene's files as the index is asked for them.
+func (w *Worker) lookups(s *Scene) []job.Lookup {
 	lookups := make([]job.Lookup, len(s.Files))
 	for i, f := range s.Files {
-		mapped, _ := d.opt.Rules.Map(f.Path)
+		mapped, _ := w.opt.Rules.Map(f.Path)
 		lookups[i] = job.Lookup{
 			Mapped: match.PathKey(mapped),
 			Name:   job.Name{Base: match.BaseKey(f.Path), Parent: match.ParentKey(f.Path)},
 			Size:   f.Size,
 		}
 	}
-	parts, truncated, err := d.queue.Candidates(ctx, lookups...)
+	return lookups
+}
+
+// match looks the scene's files up in the index.
+func (d *drain) match(ctx context.Context, s *Scene, known []job.Pushed) (match.Result, error) {
+	parts, truncated, err := d.queue.Candidates(ctx, d.lookups(s)...)
 	if err != nil {
 		return match.Result{}, err
 	}
@@ -711,7 +719,7 @@ func (d *drain) mergeAll(ctx context.Context, all []*attempt) {
 			intents = append(intents, p)
 		}
 	}
-	if len(intents) == 0 {
+	if len(intents) == 0 || d.dry {
 		return
 	}
 	if err := d.queue.SavePushed(ctx, intents...); err != nil {

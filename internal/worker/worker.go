@@ -30,6 +30,7 @@ type Queue interface {
 	Counts(ctx context.Context, now time.Time) (job.Counts, error)
 	LastEvent(ctx context.Context, now time.Time) (time.Time, error)
 	Letters(ctx context.Context, w job.Which, limit, offset int) ([]job.Letter, error)
+	Job(ctx context.Context, sub job.Subject) (job.Job, bool, error)
 
 	Breaker(ctx context.Context, system job.System) (job.Breaker, error)
 	UpdateBreaker(ctx context.Context, now time.Time, system job.System, change func(job.Breaker) job.Breaker) (job.Breaker, error)
@@ -46,6 +47,8 @@ type Queue interface {
 	BeginScan(ctx context.Context, section, title string) (int64, error)
 	AddParts(ctx context.Context, scan int64, parts []job.Part) error
 	EndScan(ctx context.Context, began time.Time, section string, scan int64, full bool) error
+	TurnedUp(ctx context.Context, now time.Time) (int, error)
+	Awaits(ctx context.Context) (bool, error)
 	Candidates(ctx context.Context, lookups ...job.Lookup) ([]job.Part, bool, error)
 	PartsOf(ctx context.Context, ratingKey string) ([]job.Part, error)
 	ForgetItem(ctx context.Context, ratingKey string) error
@@ -110,6 +113,8 @@ const (
 type Plex interface {
 	// Identity asks whether Plex is there, and who it is.
 	Identity(ctx context.Context) (machine, version string, err error)
+	// Authorized asks something that Plex answers only to who has a token for it.
+	Authorized(ctx context.Context) error
 	// Libraries lists the libraries that hold movies.
 	Libraries(ctx context.Context) ([]Library, error)
 	// List calls page with the parts of the library's items that were added or

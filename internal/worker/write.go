@@ -235,7 +235,7 @@ func (d *drain) edit(ctx context.Context, a *attempt, t *target, e merge.Edit) (
 	for round := 0; ; round++ {
 		chunked := d.plex.Chunked(t.hit.Section, t.hit.Key, e)
 		if err := d.plex.Edit(ctx, t.hit.Section, t.hit.Key, e, long); err != nil {
-			if job.ClassOf(err) == job.ClassRejected && statusOf(err) == 404 {
+			if job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404 {
 				return next, d.vanished(ctx, a, t.hit.Key)
 			}
 			return next, err
@@ -277,14 +277,6 @@ func (d *drain) edit(ctx context.Context, a *attempt, t *target, e merge.Edit) (
 		}
 		long = long || chunked
 	}
-}
-
-func statusOf(err error) int {
-	var e *job.Error
-	if errors.As(err, &e) {
-		return e.Status
-	}
-	return 0
 }
 
 func sha1Hex(b []byte) string {
@@ -353,6 +345,11 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	class := job.ClassOf(err)
 	switch {
 	case class == job.ClassStashUnreachable:
+		if _, err := d.queue.UpdateBreaker(context.WithoutCancel(ctx), now, job.Stash, func(b job.Breaker) job.Breaker {
+			return b.Failure(now, class, firstLine(err.Error()))
+		}); err != nil {
+			d.log.Error(err.Error())
+		}
 		d.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %s The jobs wait", sentence(err.Error())))
 	case class.CountsForBreaker():
 		d.failed(ctx, class, err)
@@ -362,6 +359,9 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	}
 	b := d.breakerNow()
 	e.Outcome = job.Decide(a.job, err, now, d.opt.Policy, b, d.jitter())
+	if v := e.Outcome.Verdict; class == job.ClassNotInPlex && (v == job.Retry || v == job.Dead) {
+		e.Missing = d.lookups(a.scene)
+	}
 	level := d.log.Debug
 	switch {
 	case class == job.ClassInternal:

@@ -1,0 +1,267 @@
+// Package waker is the process that works the queue while nobody watches: it waits
+// until a job is due or Plex may be probed, and asks Stash to run the drain. It
+// exists only while something waits; one at a time; and it may be killed at any
+// moment, because the next event or task starts it again.
+//
+// [Waker.Run] is the loop, over a [World] that package main provides; [Start] makes
+// a process that outlives the one that Stash waits for.
+package waker
+
+import (
+	"context"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+)
+
+// State is what the database tells.
+type State struct {
+	// Gone: the database does not exist any more, as after an uninstall.
+	Gone    bool
+	Counts  job.Counts
+	Breaker job.Breaker // Plex's
+	// Draining: a drain is at work.
+	Draining bool
+}
+
+// Settings is what Stash tells about the plugin.
+type Settings struct {
+	// Enabled: Stash has the plugin, and it is switched on.
+	Enabled bool
+	// Ready: the settings suffice to sync, and the person has not paused it.
+	Ready bool
+	// Print differs when the settings do. It holds no secret.
+	Print string
+}
+
+// Asked is how the drain that was asked for stands in Stash's task list.
+type Asked struct {
+	// Task is Stash's id of it; "" if Stash has none, or somebody else is about to
+	// ask for it.
+	Task string
+	// New: it was asked for just now. Running: Stash has begun it.
+	New, Running bool
+}
+
+// World is what a waker watches and does. The errors of Settings and Ask come from
+// Stash and carry a class.
+type World interface {
+	// Look reads the database.
+	Look(ctx context.Context) (State, error)
+	// Settings asks Stash, which also keeps the session alive.
+	Settings(ctx context.Context) (Settings, error)
+	// Probe asks Plex whether it is back, if a probe is due, and stores the answer.
+	Probe(ctx context.Context) error
+	// Ask looks whether the drain is in Stash's task list and, if it is not and anew
+	// is set, asks for it.
+	Ask(ctx context.Context, anew bool) (Asked, error)
+	// RunBeside runs the drain beside Stash's task list and returns at its end.
+	RunBeside(ctx context.Context) error
+	// Reaped reports whether this process leaves nothing behind when it ends. In a
+	// container whose first process is Stash it leaves a zombie.
+	Reaped() bool
+}
+
+const (
+	// look is the longest sleep: an earlier due time may have come up meanwhile.
+	look = 30 * time.Second
+	// While a drain works, or waits in Stash's list, it is looked after so often.
+	watch = 5 * time.Second
+	// patience is how long the drain may stand behind somebody else's task.
+	patience = 2 * time.Minute
+	// Asking again for a drain pauses from askPause, doubled each time, to
+	// maxAskPause: a thousand scenes that wait for Plex each come back at a time of
+	// their own, and must not cost a task each. A drain that leaves due jobs behind
+	// cannot work them: then up to maxIdlePause.
+	askPause     = 5 * time.Second
+	maxAskPause  = time.Minute
+	maxIdlePause = 10 * time.Minute
+	// calm is how long no drain has to be asked for until the pauses begin anew.
+	calm = 5 * time.Minute
+	// A Stash that does not answer is asked again every retryStash, and is gone for
+	// good after giveUp.
+	retryStash = 15 * time.Second
+	giveUp     = 15 * time.Minute
+	// keepAlive is how often Stash is asked at least, so that the session does not
+	// end: Stash's max_session_age is an hour unless set.
+	keepAlive = 5 * time.Minute
+)
+
+// Why a waker ended.
+const (
+	NothingWaits = "nothing waits"
+	NoDatabase   = "the database is gone"
+	StashGone    = "Stash is gone"
+	LoggedOut    = "Stash does not accept the session"
+	Disabled     = "the plugin is disabled"
+)
+
+// Waker is one run of the loop. The zero value with a World is ready.
+type Waker struct {
+	World World
+
+	settings  Settings
+	heard     time.Time // when Stash last answered
+	asks      int       // in a row
+	lastAsk   time.Time
+	stands    string    // the task that stands in Stash's list
+	since     time.Time // since when, as far as we saw
+	left      int       // due jobs when the drain was last asked for
+	fruitless int       // drains in a row that left as many
+}
+
+// Run watches until nothing waits, and says why it ended. An error means that the
+// database cannot be used, or that ctx ended.
+func (w *Waker) Run(ctx context.Context) (why string, err error) {
+	w.heard = time.Now()
+	for {
+		s, err := w.World.Look(ctx)
+		if err != nil {
+			return "", err
+		}
+		if s.Gone {
+			return NoDatabase, nil
+		}
+		pause, why, err := w.step(ctx, s)
+		if err != nil || why != "" {
+			return why, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+// step does what is to be done now, and says how long to sleep, or why to end.
+func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why string, err error) {
+	now := time.Now()
+	if s.Draining {
+		w.stands = ""
+		if s.Counts.Due < w.left {
+			w.fruitless = 0
+		}
+		return watch, "", nil
+	}
+	at := next(s, now)
+	if at.IsZero() && w.World.Reaped() {
+		return 0, NothingWaits, nil
+	}
+	wait := at.Sub(now)
+	if at.IsZero() {
+		wait = look // it stays, rather than leave a zombie each time
+	}
+	if wait > 0 && now.Sub(w.lastAsk) > calm {
+		w.asks, w.fruitless = 0, 0
+	}
+	held := time.Duration(0) // by how much another asking would come too soon
+	if wait <= 0 && s.Breaker.State != job.BreakerOpen {
+		if held = max(0, w.lastAsk.Add(w.pause(s.Breaker)).Sub(now)); w.stands == "" {
+			wait = held
+		}
+	}
+	if wait > 0 && now.Sub(w.heard) < keepAlive {
+		return min(wait, look), "", nil
+	}
+	before := w.settings.Print
+	if w.settings, err = w.World.Settings(ctx); err != nil {
+		return w.silence(ctx, now, err)
+	}
+	w.heard = now
+	if w.settings.Print != before {
+		w.asks, w.fruitless = 0, 0 // what stood in the way may have been mended
+	}
+	switch {
+	case !w.settings.Enabled:
+		return 0, Disabled, nil
+	case !w.settings.Ready:
+		return 2 * look, "", nil
+	case wait > 0:
+		return min(wait, look), "", nil
+	case s.Breaker.State == job.BreakerOpen:
+		return time.Millisecond, "", w.World.Probe(ctx)
+	}
+	return w.ask(ctx, s, now, held)
+}
+
+// next is when something is to be done; zero if nothing waits.
+func next(s State, now time.Time) time.Time {
+	switch {
+	case s.Counts.Queued == 0 && s.Breaker.Closed():
+		return time.Time{}
+	case s.Breaker.State == job.BreakerOpen && s.Breaker.ProbeDue(now):
+		return now
+	case s.Breaker.State == job.BreakerOpen:
+		return s.Breaker.NextProbe
+	case s.Counts.Queued == 0:
+		return time.Time{} // half-open, and no job to try
+	case s.Counts.Due+s.Counts.Leased > 0, s.Counts.NextDue.IsZero():
+		return now // a lease without a drain is of one that was killed
+	}
+	return s.Counts.NextDue
+}
+
+// pause is the time between two askings.
+func (w *Waker) pause(b job.Breaker) time.Duration {
+	if w.asks == 0 {
+		return 0
+	}
+	most := maxAskPause
+	if w.fruitless > 1 && b.Closed() {
+		most = maxIdlePause
+	}
+	d := askPause
+	for range w.asks - 1 {
+		if d *= 2; d >= most {
+			return most
+		}
+	}
+	return d
+}
+
+// ask sees to it that the drain runs, or, while another asking is held back, looks
+// after the one that was asked for.
+func (w *Waker) ask(ctx context.Context, s State, now time.Time, held time.Duration) (time.Duration, string, error) {
+	asked, err := w.World.Ask(ctx, held <= 0)
+	if err != nil {
+		return w.silence(ctx, now, err)
+	}
+	if asked.New {
+		if s.Counts.Due >= w.left && w.left > 0 {
+			w.fruitless++
+		}
+		w.asks++
+		w.lastAsk, w.left = now, s.Counts.Due
+	}
+	switch {
+	case asked.Task == "":
+		w.stands = ""
+	case asked.Task != w.stands:
+		w.stands, w.since = asked.Task, now
+	case asked.Running:
+		w.since = now
+	case now.Sub(w.since) >= patience:
+		w.since = now
+		if err := w.World.RunBeside(ctx); err != nil {
+			return w.silence(ctx, now, err)
+		}
+		return time.Millisecond, "", nil
+	}
+	return watch, "", nil
+}
+
+// silence is what follows from an error of Stash's.
+func (w *Waker) silence(ctx context.Context, now time.Time, err error) (time.Duration, string, error) {
+	switch {
+	case job.Interrupted(ctx, err):
+		return 0, "", err
+	case job.ClassOf(err) != job.ClassStashUnreachable:
+		return 0, "", err
+	case job.StatusOf(err) == 401, job.StatusOf(err) == 403:
+		return 0, LoggedOut, nil
+	case now.Sub(w.heard) >= giveUp:
+		return 0, StashGone, nil
+	}
+	return retryStash, "", nil
+}

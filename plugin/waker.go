@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/config"
+	"github.com/plexsync/plexsync/internal/host"
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/plex"
+	"github.com/plexsync/plexsync/internal/stash"
+	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/waker"
+	"github.com/plexsync/plexsync/internal/worker"
+)
+
+// wake starts the waker unless one lives. Nothing depends on it but how soon jobs
+// are worked that wait: what goes wrong is only told.
+func (p *process) wake() {
+	if store.Held(p.dir, store.WakerLock) {
+		return
+	}
+	exe, err := os.Executable()
+	if err == nil {
+		var doc []byte
+		// The form in which Stash writes it, so that one reader does for both.
+		doc, err = json.Marshal(map[string]any{
+			"server_connection": map[string]any{
+				"Scheme": p.in.Conn.Scheme, "Host": p.in.Conn.Host, "Port": p.in.Conn.Port,
+				"SessionCookie": map[string]any{"Name": p.in.Conn.Cookie.Name, "Value": p.in.Conn.Cookie.Value},
+				"Dir":           p.in.Conn.Dir, "PluginDir": p.in.Conn.PluginDir,
+			},
+			"args": map[string]any{"parent": os.Getppid(), "api_key": p.apiKey},
+		})
+		if err == nil {
+			err = waker.Start(exe, "plexsync", []string{"waker"}, doc)
+		}
+	}
+	if err != nil {
+		p.log.Debug(fmt.Sprintf("No waker could be started; jobs that wait are worked at the next event or task: %v", err))
+	}
+}
+
+// metaWaker tells when and why the last waker ended.
+const metaWaker = "waker_ended"
+
+// runWaker is the process that wake starts.
+func runWaker(stdin io.Reader) int {
+	in, err := host.Read(stdin)
+	if err != nil {
+		return 1
+	}
+	key, _ := in.Args["api_key"].(string)
+	parent, _ := strconv.Atoi(fmt.Sprint(in.Args["parent"]))
+	level := new(slog.LevelVar)
+	handler := host.NewHandler(io.Discard, level)
+	p := &process{in: in, handler: handler, level: level, log: slog.New(handler), dir: dataDir(in.Conn.Dir), apiKey: key}
+	ctx := context.Background()
+	for {
+		lock, err := store.TryLock(p.dir, store.WakerLock)
+		if lock == nil || err != nil {
+			return 0 // another one watches
+		}
+		lock.Note(strconv.Itoa(os.Getpid()))
+		w := &wakerWorld{process: p, parent: parent}
+		why, err := (&waker.Waker{World: w}).Run(ctx)
+		if err != nil {
+			why = err.Error()
+		}
+		w.ended(ctx, why)
+		lock.Release()
+		// A drain that left jobs behind a moment ago has seen us alive.
+		s, err := w.Look(ctx)
+		if why != waker.NothingWaits || err != nil || s.Gone || s.Counts.Queued == 0 && s.Breaker.Closed() {
+			return 0
+		}
+	}
+}
+
+// wakerWorld is what the waker watches and does. The database is opened for each
+// look: a waker lives long, and must not keep a file in use that was set aside.
+type wakerWorld struct {
+	*process
+	parent int // Stash's process id
+	client *stash.Client
+	config config.Config
+}
+
+func (w *wakerWorld) open(ctx context.Context) (*store.Store, error) {
+	if _, err := os.Stat(filepath.Join(w.dir, store.FileName)); err != nil {
+		return nil, err
+	}
+	return store.Open(ctx, w.dir, time.Now())
+}
+
+func (w *wakerWorld) ended(ctx context.Context, why string) {
+	db, err := w.open(ctx)
+	if err != nil {
+		return
+	}
+	defer db.Close()
+	db.SetMeta(ctx, metaWaker, time.Now().UTC().Format(time.RFC3339)+" "+why)
+}
+
+func (w *wakerWorld) Look(ctx context.Context) (waker.State, error) {
+	db, err := w.open(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return waker.State{Gone: true}, nil
+	}
+	if err != nil {
+		return waker.State{}, err
+	}
+	defer db.Close()
+	var s waker.State
+	if s.Counts, err = db.Counts(ctx, time.Now()); err != nil {
+		return s, err
+	}
+	s.Draining = store.Held(w.dir, store.DrainLock)
+	s.Breaker, err = db.Breaker(ctx, job.Plex)
+	return s, err
+}
+
+func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
+	var s waker.Settings
+	if w.client == nil {
+		client, err := w.stash(0)
+		if err != nil {
+			return s, err
+		}
+		// A key does not end with the session.
+		if key, err := client.APIKey(ctx); err == nil && key != "" {
+			w.apiKey = key
+			if client, err = w.stash(0); err != nil {
+				return s, err
+			}
+		}
+		w.client = client
+	}
+	state, err := w.client.State(ctx)
+	w.noteStash(ctx, err)
+	if err != nil {
+		return s, err
+	}
+	text, err := json.Marshal(state.Settings)
+	if err != nil {
+		return s, err
+	}
+	w.config, _ = parseSettings(state.Settings)
+	sum := sha256.Sum256(text)
+	return waker.Settings{Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+}
+
+// noteStash tells Stash's breaker how a request ended.
+func (w *wakerWorld) noteStash(ctx context.Context, err error) {
+	if db, oerr := w.open(ctx); oerr == nil {
+		defer db.Close()
+		noteStash(ctx, db, err)
+	}
+}
+
+func (w *wakerWorld) Probe(ctx context.Context) error {
+	db, err := w.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	px, err := w.plex(ctx, db, w.config)
+	if err != nil {
+		return err
+	}
+	_, err = worker.Probe(ctx, db, plexSide{px}, time.Now, false)
+	return err
+}
+
+func (w *wakerWorld) Ask(ctx context.Context, anew bool) (waker.Asked, error) {
+	db, err := w.open(ctx)
+	if err != nil {
+		return waker.Asked{}, err
+	}
+	defer db.Close()
+	a, err := db.Claim(ctx, time.Now(), rand.Text(), "", func() bool { return store.Held(w.dir, store.DrainLock) })
+	if err != nil || a.Ask == store.AskNothing {
+		return waker.Asked{}, err
+	}
+	return ask(ctx, w.client, db, a, "waker", anew)
+}
+
+func (w *wakerWorld) RunBeside(ctx context.Context) error {
+	return w.client.RunOperation(ctx, map[string]any{"mode": "process", "by": "waker"})
+}
+
+func (w *wakerWorld) Reaped() bool {
+	return runtime.GOOS != "linux" || os.Getppid() != w.parent
+}
+
+// plex connects to Plex.
+func (p *process) plex(ctx context.Context, db *store.Store, c config.Config) (*plex.Client, error) {
+	// One identity for ever, or every run is a new device in Plex.
+	device, err := db.MetaOnce(ctx, metaClient, newClientID())
+	if err != nil {
+		return nil, err
+	}
+	return plex.New(plex.Options{URL: c.PlexURL, Token: c.PlexToken.Reveal(), ClientID: device, Version: version, InsecureTLS: c.InsecureTLS})
+}
+
+// noteStash stores in Stash's breaker how a request to Stash ended.
+func noteStash(ctx context.Context, db *store.Store, err error) error {
+	b, berr := db.Breaker(ctx, job.Stash)
+	if berr != nil || err == nil && b.Closed() && b.Failures == 0 {
+		return berr
+	}
+	now := time.Now()
+	_, berr = db.UpdateBreaker(ctx, now, job.Stash, func(b job.Breaker) job.Breaker {
+		if err == nil {
+			return b.Success()
+		}
+		return b.Failure(now, job.ClassOf(err), err.Error())
+	})
+	return berr
+}
