@@ -78,7 +78,11 @@ func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store) {
 		return // told by whoever did the work
 	}
 	b, err := db.Breaker(ctx, job.Plex)
-	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen) {
+	if err != nil {
+		return
+	}
+	awaits, err := db.Awaits(ctx)
+	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits) {
 		p.wake()
 	}
 }

@@ -83,7 +83,7 @@ func runWaker(stdin io.Reader) int {
 		lock.Release()
 		// A drain that left jobs behind a moment ago has seen us alive.
 		s, err := w.Look(ctx)
-		if why != waker.NothingWaits || err != nil || s.Gone || s.Counts.Queued == 0 && s.Breaker.Closed() {
+		if why != waker.NothingWaits || err != nil || s.Gone || s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Awaits {
 			return 0
 		}
 	}
@@ -128,8 +128,24 @@ func (w *wakerWorld) Look(ctx context.Context) (waker.State, error) {
 		return s, err
 	}
 	s.Draining = store.Held(w.dir, store.DrainLock)
-	s.Breaker, err = db.Breaker(ctx, job.Plex)
-	return s, err
+	if s.Breaker, err = db.Breaker(ctx, job.Plex); err != nil {
+		return s, err
+	}
+	return s, awaits(ctx, db, &s)
+}
+
+// awaits sets whether scenes wait to turn up in Plex, and when it was last asked.
+func awaits(ctx context.Context, db *store.Store, s *waker.State) (err error) {
+	if s.Awaits, err = db.Awaits(ctx); err != nil || !s.Awaits {
+		return err
+	}
+	sections, err := db.Sections(ctx)
+	for _, x := range sections {
+		if s.Looked.IsZero() || x.Since.Before(s.Looked) {
+			s.Looked = x.Since
+		}
+	}
+	return err
 }
 
 func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
@@ -195,6 +211,22 @@ func (w *wakerWorld) Ask(ctx context.Context, anew bool) (waker.Asked, error) {
 		return waker.Asked{}, err
 	}
 	return ask(ctx, w.client, db, a, "waker", anew)
+}
+
+func (w *wakerWorld) Await(ctx context.Context) error {
+	db, err := w.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	wk, err := w.worker(ctx, &session{db: db, stash: w.client, config: w.config})
+	if err != nil {
+		return err
+	}
+	if err := wk.Await(ctx); !errors.Is(err, worker.ErrRunning) {
+		return err
+	}
+	return nil
 }
 
 func (w *wakerWorld) RunBeside(ctx context.Context) error {

@@ -206,7 +206,7 @@ func (c *Client) try(ctx context.Context, r request) error {
 		return c.statusError(r.op, resp)
 	}
 	if r.decode == nil {
-		return nil
+		return c.accepted(r.op, resp)
 	}
 	if r.rest > 0 {
 		timer.Reset(r.rest)
@@ -228,6 +228,19 @@ func (c *Client) try(ctx context.Context, r request) error {
 		return c.transportError(r.op, context.DeadlineExceeded)
 	}
 	return &job.Error{Class: job.ClassBusy, Op: r.op, Status: resp.StatusCode, Err: garbled(body, err)}
+}
+
+// accepted makes sure that it was Plex who took an edit: it answers with nothing, or
+// with its own XML or JSON (PLEX.md, "Transport"). A router or a proxy that is out
+// of sorts answers 200 with a page, and nothing was written.
+func (c *Client) accepted(op string, resp *http.Response) error {
+	// Cut off or not: the status came, and that is the answer.
+	head, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+	page := strings.ToLower(string(bytes.TrimLeft(head, "\ufeff \t\r\n")))
+	if strings.HasPrefix(page, "<html") || strings.HasPrefix(page, "<!doctype") {
+		return &job.Error{Class: job.ClassBusy, Op: op, Status: resp.StatusCode, Err: errors.New("a web page answers, not Plex")}
+	}
+	return nil
 }
 
 // introduce sets the headers that Plex wants of every client.

@@ -33,8 +33,9 @@ type Rule struct {
 	RetryAfter string
 	// RedirectTo is answered as a 302's Location.
 	RedirectTo string
-	// Hang lets the client wait until it goes.
-	Hang bool
+	// Hang lets the client wait until it goes; HangAfter asks the server first: what
+	// was to be written is, and nobody is told.
+	Hang, HangAfter bool
 	// ResetBefore cuts the connection without asking the server; ResetAfter
 	// asks it and cuts instead of answering: what was to be written is.
 	ResetBefore, ResetAfter bool
@@ -48,6 +49,8 @@ func (r Rule) name() string {
 	switch {
 	case r.Hang:
 		return "hang"
+	case r.HangAfter:
+		return "hang after"
 	case r.ResetBefore:
 		return "reset before"
 	case r.ResetAfter:

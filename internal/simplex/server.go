@@ -308,6 +308,10 @@ func (s *Server) serve(r *http.Request, body []byte) (a answer, err error) {
 		a.body = append(a.body[:len(a.body)/2:len(a.body)/2], "\x00\"]{"...)
 	}
 	a = c.finish(a)
+	if fault != nil && fault.HangAfter {
+		<-c.ctx.Done()
+		return a, c.ctx.Err()
+	}
 	if fault != nil {
 		// There is no half of nothing: an empty answer that is cut is no answer.
 		if fault.ResetAfter || fault.Cut && len(a.body) == 0 {

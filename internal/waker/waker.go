@@ -22,6 +22,10 @@ type State struct {
 	Breaker job.Breaker // Plex's
 	// Draining: a drain is at work.
 	Draining bool
+	// Awaits: scenes wait to turn up in Plex, perhaps as dead letters only. Looked is
+	// when Plex was last asked for what is new there.
+	Awaits bool
+	Looked time.Time
 }
 
 // Settings is what Stash tells about the plugin.
@@ -55,6 +59,8 @@ type World interface {
 	// Ask looks whether the drain is in Stash's task list and, if it is not and anew
 	// is set, asks for it.
 	Ask(ctx context.Context, anew bool) (Asked, error)
+	// Await looks whether what Plex lacked has turned up.
+	Await(ctx context.Context) error
 	// RunBeside runs the drain beside Stash's task list and returns at its end.
 	RunBeside(ctx context.Context) error
 	// Reaped reports whether this process leaves nothing behind when it ends. In a
@@ -82,6 +88,9 @@ const (
 	// good after giveUp.
 	retryStash = 15 * time.Second
 	giveUp     = 15 * time.Minute
+	// What Plex lacks is looked for so often, and after a failure once in awaitRetry.
+	awaitEvery = 30 * time.Minute
+	awaitRetry = 5 * time.Minute
 	// keepAlive is how often Stash is asked at least, so that the session does not
 	// end: Stash's max_session_age is an hour unless set.
 	keepAlive = 5 * time.Minute
@@ -102,6 +111,7 @@ type Waker struct {
 
 	settings  Settings
 	heard     time.Time // when Stash last answered
+	awaited   time.Time // when what Plex lacks was last looked for
 	asks      int       // in a row
 	lastAsk   time.Time
 	stands    string    // the task that stands in Stash's list
@@ -144,7 +154,7 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 		}
 		return watch, "", nil
 	}
-	at := next(s, now)
+	at := w.next(s, now)
 	if at.IsZero() && w.World.Reaped() {
 		return 0, NothingWaits, nil
 	}
@@ -171,6 +181,9 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 	w.heard = now
 	if w.settings.Print != before {
 		w.asks, w.fruitless = 0, 0 // what stood in the way may have been mended
+		if before != "" && s.Breaker.Closed() {
+			wait, held = 0, 0
+		}
 	}
 	switch {
 	case !w.settings.Enabled:
@@ -181,13 +194,18 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 		return min(wait, look), "", nil
 	case s.Breaker.State == job.BreakerOpen:
 		return time.Millisecond, "", w.World.Probe(ctx)
+	case s.Counts.Queued == 0 && w.settings.Print == before:
+		w.awaited = now
+		return watch, "", w.World.Await(ctx)
 	}
 	return w.ask(ctx, s, now, held)
 }
 
 // next is when something is to be done; zero if nothing waits.
-func next(s State, now time.Time) time.Time {
+func (w *Waker) next(s State, now time.Time) time.Time {
 	switch {
+	case s.Counts.Queued == 0 && s.Breaker.Closed() && s.Awaits:
+		return latest(s.Looked.Add(awaitEvery), w.awaited.Add(awaitRetry))
 	case s.Counts.Queued == 0 && s.Breaker.Closed():
 		return time.Time{}
 	case s.Breaker.State == job.BreakerOpen && s.Breaker.ProbeDue(now):
@@ -200,6 +218,13 @@ func next(s State, now time.Time) time.Time {
 		return now // a lease without a drain is of one that was killed
 	}
 	return s.Counts.NextDue
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // pause is the time between two askings.

@@ -21,11 +21,11 @@ type fake struct {
 	busy     bool // Stash works somebody else's task
 	task     int  // the drain that stands in Stash's list; 0 = none
 
-	looks, asked, probes, beside int
-	askedAt                      []time.Time
-	onLook                       func(*fake)
-	drain                        func(*fake)
-	probe                        func(*fake)
+	looks, asked, probes, beside, awaits int
+	askedAt                              []time.Time
+	onLook                               func(*fake)
+	drain                                func(*fake)
+	probe                                func(*fake)
 }
 
 func (f *fake) Look(context.Context) (State, error) {
@@ -77,6 +77,11 @@ func (f *fake) RunBeside(context.Context) error {
 		f.drain(f)
 	}
 	return f.err
+}
+
+func (f *fake) Await(context.Context) error {
+	f.awaits++
+	return nil
 }
 
 func (f *fake) Reaped() bool { return !f.zombie }
@@ -278,6 +283,38 @@ func TestManyDueTimesDoNotCostATaskEach(t *testing.T) {
 		run(t, f, 2*time.Hour)
 		if f.asked > 2*60+10 || worked < 8000 {
 			t.Errorf("%d tasks in two hours, for %d jobs", f.asked, worked)
+		}
+	})
+}
+
+func TestWhatPlexLacksIsLookedForNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ready(0, 0)
+		f.state = State{Awaits: true, Looked: time.Now()}
+		f.onLook = func(f *fake) {
+			if f.awaits == 10 { // it has turned up
+				f.awaits++
+				f.state = State{Counts: job.Counts{Queued: 1, Due: 1}}
+				f.drain = func(f *fake) { f.state = State{} }
+			}
+		}
+		why, took := run(t, f, 24*time.Hour)
+		if why != NothingWaits || f.asked != 1 || took < 70*time.Minute || took > 90*time.Minute {
+			t.Errorf("%q after %v, asked %d times", why, took, f.asked)
+		}
+		// Whoever mends a path rule need not click.
+		f = ready(0, 0)
+		f.state = State{Awaits: true, Looked: time.Now().Add(24 * time.Hour)}
+		mended := time.Now().Add(time.Hour)
+		f.onLook = func(f *fake) {
+			if time.Now().After(mended) {
+				f.settings.Print = "mended"
+			}
+		}
+		f.drain = func(f *fake) { f.state = State{} }
+		f.settings.Print = "first"
+		if why, took := run(t, f, 24*time.Hour); why != NothingWaits || f.asked != 1 || took > 70*time.Minute {
+			t.Errorf("%q after %v, asked %d times", why, took, f.asked)
 		}
 	})
 }

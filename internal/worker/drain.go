@@ -126,6 +126,9 @@ func (d *drain) work(ctx context.Context) error {
 	if err := d.learn(ctx); err != nil {
 		return err
 	}
+	if err := d.rescope(ctx); err != nil {
+		return err
+	}
 	if err := d.settle(ctx); err != nil {
 		return err
 	}

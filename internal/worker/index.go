@@ -2,6 +2,8 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -30,6 +32,16 @@ const sinceOverlap = 10 * time.Minute
 // fullPause is how long a full listing is good for. Scenes that are not in Plex
 // come back every few minutes, and must not cost a listing each.
 const fullPause = 10 * time.Minute
+
+// fullEvery is how often the libraries are listed in full for scenes that wait to
+// turn up.
+const fullEvery = 24 * time.Hour
+
+// old reports whether t is at least d ago, or in the future: the clock was set back.
+func old(now, t time.Time, d time.Duration) bool {
+	age := now.Sub(t)
+	return age < 0 || age >= d
+}
 
 // indexState is what one drain knows of the index.
 type indexState struct {
@@ -146,6 +158,61 @@ func (d *drain) ensureIndex(ctx context.Context, level int) (bool, error) {
 	return renewed, nil
 }
 
+// Await looks whether what Plex lacked has turned up: its jobs are due then. It
+// returns ErrRunning while a drain is at work, which does the same. That Plex cannot
+// be asked is no error.
+func (w *Worker) Await(ctx context.Context) error {
+	if w.lock != nil {
+		release, err := w.lock(ctx)
+		if err != nil {
+			return err
+		}
+		if release == nil {
+			return ErrRunning
+		}
+		defer release()
+	}
+	d := &drain{Worker: w}
+	var err error
+	if d.breaker, err = w.queue.Breaker(ctx, job.Plex); err != nil {
+		return err
+	}
+	return d.lookForMissing(ctx)
+}
+
+// metaScope remembers by which settings scenes were matched.
+const metaScope = "match_scope"
+
+// rescope brings the scenes back that could not be matched, if the settings that
+// decide about it have changed since: a person who mends a path rule need not click
+// as well.
+func (d *drain) rescope(ctx context.Context) error {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", d.opt.Rules, d.opt.Libraries))
+	scope := hex.EncodeToString(sum[:8])
+	before, err := d.queue.Meta(ctx, metaScope)
+	if err != nil || before == scope {
+		return err
+	}
+	n := 0
+	if before != "" {
+		for _, class := range []job.Class{job.ClassNotInPlex, job.ClassAmbiguous} {
+			letters, err := d.queue.Revive(ctx, d.now(), job.Which{Class: class})
+			if err != nil {
+				return err
+			}
+			jobs, err := d.queue.Wake(ctx, d.now(), class)
+			if err != nil {
+				return err
+			}
+			n += letters + jobs
+		}
+	}
+	if n > 0 {
+		d.log.Info(fmt.Sprintf("pathRules or plexLibraries have changed: %s looked for again", plural(n, "scene is", "scenes are")))
+	}
+	return d.queue.SetMeta(ctx, metaScope, scope)
+}
+
 // lookForMissing renews the index, once a drain and not more often than every
 // fullPause, if scenes wait to turn up in Plex: also dead letters come back so. That
 // Plex cannot be asked is no failure here; whoever has a job to do will tell.
@@ -163,10 +230,14 @@ func (d *drain) lookForMissing(ctx context.Context) error {
 		return err
 	}
 	for _, s := range sections {
-		if age := d.now().Sub(s.Since); age < 0 || age >= fullPause {
+		if old(d.now(), s.Since, fullPause) {
+			level := indexRenewed
+			if old(d.now(), s.Full, fullEvery) {
+				level = indexFull // files that were moved or replaced
+			}
 			_, err := d.meet(ctx)
 			if err == nil {
-				_, err = d.ensureIndex(ctx, indexRenewed)
+				_, err = d.ensureIndex(ctx, level)
 			}
 			var system *systemError
 			var setting *settingError

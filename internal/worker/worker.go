@@ -26,6 +26,7 @@ type Queue interface {
 	Lease(ctx context.Context, now time.Time, limit int, token string) ([]job.Job, error)
 	GiveBack(ctx context.Context, token string) error
 	Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error)
+	Revive(ctx context.Context, now time.Time, w job.Which) (int, error)
 	Finish(ctx context.Context, now time.Time, ended ...job.Ended) error
 	Counts(ctx context.Context, now time.Time) (job.Counts, error)
 	LastEvent(ctx context.Context, now time.Time) (time.Time, error)

@@ -287,18 +287,30 @@ func sha1Hex(b []byte) string {
 // confirmTimeout is how long the question whether Plex itself is there may take.
 const confirmTimeout = 10 * time.Second
 
-// confirm looks twice at an error that says "unreachable": if Plex itself answers,
-// it was only this item, and the job is to blame after all.
+// confirm looks twice at an error that could be Plex's or only this item's: one
+// that says "unreachable", an error inside the server, an answer that is cut off.
+// Whether Plex itself answers decides. So a poisonous item neither waits for ever
+// nor stops the others, and a Plex that answers nothing but errors is out, and
+// costs no job an attempt.
 func (d *drain) confirm(ctx context.Context, err error) error {
-	if job.ClassOf(err) != job.ClassUnreachable {
+	class, status := job.ClassOf(err), job.StatusOf(err)
+	if class != job.ClassUnreachable && (class != job.ClassBusy || status/100 == 4) {
 		return err
 	}
+	out := err
+	if class == job.ClassBusy {
+		out = &job.Error{Class: job.ClassUnreachable, Err: err}
+	}
 	if d.stopReason() != "" {
-		return err // the outage is known
+		return out // the outage is known
 	}
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	if _, _, perr := d.plex.Identity(ctx); perr != nil {
+	_, _, perr := d.plex.Identity(ctx)
+	switch {
+	case perr != nil:
+		return out
+	case class == job.ClassBusy:
 		return err
 	}
 	return &job.Error{Class: job.ClassBusy, Op: "Plex is there, but", Err: err}
