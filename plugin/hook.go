@@ -45,8 +45,7 @@ func (p *process) hook(ctx context.Context, h *host.Hook) error {
 	}
 	asking, err := event(db)
 	if store.Damaged(err) {
-		db.Close()
-		if db, err = store.Replace(ctx, p.dir, now); err == nil {
+		if db, err = db.Replace(ctx, now); err == nil {
 			p.tellSetAside(db)
 			asking, err = event(db)
 		}

@@ -66,9 +66,22 @@ func (p *process) mode(ctx context.Context) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer s.db.Close()
-	defer p.wakeIfNeeded(ctx, s.db)
-	return run(p, ctx, s)
+	defer func() {
+		if s.db != nil {
+			s.db.Close()
+		}
+	}()
+	out, err := run(p, ctx, s)
+	if store.Damaged(err) {
+		// Everything in it can be learnt again: with the new one the work goes on.
+		if s.db, err = s.db.Replace(ctx, time.Now()); err != nil {
+			return nil, err
+		}
+		p.tellSetAside(s.db)
+		out, err = run(p, ctx, s)
+	}
+	p.wakeIfNeeded(ctx, s.db)
+	return out, err
 }
 
 // wakeIfNeeded starts the waker if something waits for a later time.

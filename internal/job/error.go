@@ -23,6 +23,10 @@ var (
 	ErrPermanent = errors.New("trying again will not help")
 )
 
+// ErrStore marks a failure of our own database: a full disk, a damaged file. No job
+// is at fault, and nothing can be stored, so that the drain ends.
+var ErrStore = errors.New("the database failed")
+
 // Error is a failure that knows its class. The clients make them, where the
 // answer is seen; everybody else only wraps them with %w.
 type Error struct {

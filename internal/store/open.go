@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ type Store struct {
 	db   *sql.DB
 	dir  string
 	path string
+	file os.FileInfo // of the file that is open
 	// SetAside is the name under which a damaged database was kept when this one
 	// was begun in its place; empty if none was.
 	SetAside string
@@ -88,7 +90,14 @@ func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
 		err = s.open(ctx)
 	}
 	if errors.Is(err, errMigrate) {
-		if err = s.create(ctx, now); err == nil {
+		// A file that says it is older, but into which the newer tables do not fit, is
+		// damaged too.
+		if err = s.create(ctx, now); Damaged(err) || errors.Is(err, errMigration) {
+			if err = s.setAside(now); err == nil {
+				err = s.create(ctx, now)
+			}
+		}
+		if err == nil {
 			err = s.open(ctx)
 		}
 	}
@@ -104,6 +113,9 @@ func (s *Store) Close() error { return s.db.Close() }
 
 // errMigrate says that the file is new or has an older schema.
 var errMigrate = errors.New("the database has to be made or migrated")
+
+// errMigration says that a migration does not fit the file.
+var errMigration = errors.New("migration")
 
 // newerError says that the file has a schema that this program does not know.
 type newerError struct{ version int }
@@ -138,6 +150,9 @@ func (s *Store) open(ctx context.Context) error {
 		return err
 	}
 	switch {
+	case version < 0:
+		db.Close()
+		return errGarbage
 	case version > schemaVersion:
 		db.Close()
 		return &newerError{version}
@@ -145,7 +160,7 @@ func (s *Store) open(ctx context.Context) error {
 		db.Close()
 		return errMigrate
 	}
-	s.db = db
+	s.db, s.file = db, info
 	return nil
 }
 
@@ -181,6 +196,10 @@ func (s *Store) create(ctx context.Context, now time.Time) error {
 		}
 		err = inTx(ctx, db, func(tx *sql.Tx) error {
 			if _, err := tx.ExecContext(ctx, string(text)); err != nil {
+				var e sqlite3.Error
+				if errors.As(err, &e) && e.Code == sqlite3.ErrError {
+					return fmt.Errorf("%w %d: %w", errMigration, v, err)
+				}
 				return fmt.Errorf("migration %d: %w", v, err)
 			}
 			if v == 1 && s.SetAside != "" {
@@ -241,75 +260,119 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// Damaged reports whether err says that the file is not a whole SQLite database.
-// Close the store and [Open] it again: that sets the file aside, provided the
-// damage shows at opening; otherwise use [Replace].
+// errGarbage says that a row holds what this program never wrote.
+var errGarbage = errors.New("it holds values that PlexSync never wrote")
+
+// Damaged reports whether err says that the file is not a whole database of
+// PlexSync's. Close the store and [Open] it again: that sets the file aside,
+// provided the damage shows at opening; otherwise use [Store.Replace].
 func Damaged(err error) bool {
+	if errors.Is(err, errGarbage) {
+		return true
+	}
 	var e sqlite3.Error
-	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat, sqlite3.ErrMismatch:
+		return true
+	case sqlite3.ErrError:
+		// Our statements are fixed and fit our schema.
+		return slices.ContainsFunc([]string{"no such", "has no column", "malformed", "unsupported file format", "already exists", "already another"},
+			func(text string) bool { return strings.Contains(e.Error(), text) })
+	}
+	return false
 }
 
-// Replace sets the database in dir aside although it can be opened, because
-// using it showed that it is damaged, and opens a new one.
-func Replace(ctx context.Context, dir string, now time.Time) (*Store, error) {
-	s := &Store{dir: dir, path: filepath.Join(dir, FileName)}
-	lock, err := WaitLock(ctx, dir, openLock, busyTimeout)
+// Replace sets the database aside although it could be opened, because using it
+// showed that it is damaged, and opens a new one. s is closed. If another process
+// has replaced it already, that one's is opened.
+func (s *Store) Replace(ctx context.Context, now time.Time) (*Store, error) {
+	n := &Store{dir: s.dir, path: s.path}
+	s.Close()
+	lock, err := WaitLock(ctx, n.dir, openLock, busyTimeout)
 	if err != nil {
 		return nil, err
 	}
 	if lock == nil {
-		return nil, fmt.Errorf("%s is damaged, and another process keeps it locked", s.path)
+		return nil, fmt.Errorf("%s is damaged, and another process keeps it locked", n.path)
 	}
 	defer lock.Release()
-	if err := s.open(ctx); err == nil {
-		// Perhaps another process has replaced it in the meantime.
-		var verdict string
-		err = s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict)
-		if err == nil && verdict == "ok" {
-			return s, nil
+	if now, err := os.Stat(n.path); err != nil || s.file == nil || !os.SameFile(now, s.file) {
+		if err := n.open(ctx); err == nil {
+			return n, nil
 		}
-		s.db.Close()
-		s.db = nil
 	}
-	if err := s.setAside(now); err != nil {
+	if err := n.setAside(now); err != nil {
 		return nil, err
 	}
-	if err := s.create(ctx, now); err != nil {
-		return nil, s.explain(err)
+	if err := n.create(ctx, now); err != nil {
+		return nil, n.explain(err)
 	}
-	if err := s.open(ctx); err != nil {
-		return nil, s.explain(err)
+	if err := n.open(ctx); err != nil {
+		return nil, n.explain(err)
 	}
-	return s, nil
+	return n, nil
 }
+
+// failure is an error of the database: it is a job.ErrStore.
+type failure struct {
+	path, hint string
+	err        error
+}
+
+func (e *failure) Error() string        { return fmt.Sprintf("database %s: %v%s", e.path, e.err, e.hint) }
+func (e *failure) Unwrap() error        { return e.err }
+func (e *failure) Is(target error) bool { return target == job.ErrStore }
 
 // explain turns an error of SQLite or the file system into one that names the
 // file and what to do.
 func (s *Store) explain(err error) error {
-	if err == nil {
-		return nil
+	var known *failure
+	if err == nil || errors.As(err, &known) {
+		return err
 	}
+	f := &failure{path: s.path, err: err}
 	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		if errors.Is(err, fs.ErrPermission) {
-			return folderError(err, s.path)
+	switch {
+	case !errors.As(err, &e):
+		// The one has no type of its own; of the other, rows that may be missing are
+		// told apart where they are read.
+		if strings.Contains(err.Error(), "sql: Scan error") || errors.Is(err, sql.ErrNoRows) {
+			f.err = fmt.Errorf("%w: %w", errGarbage, err)
+		} else if errors.Is(err, fs.ErrPermission) {
+			f.err = folderError(err, s.path)
 		}
-		return fmt.Errorf("database %s: %w", s.path, err)
+		return f
+	case e.Code == sqlite3.ErrFull:
+		f.hint = ". The disk is full: free some room, nothing that Stash knows is lost"
+	case e.Code == sqlite3.ErrReadonly && s.foreignFormat():
+		f.err = fmt.Errorf("%w: %w", errGarbage, err)
+	case e.Code == sqlite3.ErrReadonly, e.Code == sqlite3.ErrCantOpen, e.Code == sqlite3.ErrPerm, e.Code == sqlite3.ErrAuth:
+		f.hint = ". Stash's user must be able to write to this file and its folder"
+	case e.Code == sqlite3.ErrIoErr:
+		f.hint = ". The disk failed, is full, or is a network share: the folder must be on a local disk"
+	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
+		f.hint = ". Another process has kept it locked; if none runs, restart Stash"
+	case Damaged(err):
+		f.hint = ". The file is damaged"
 	}
-	hint := ""
-	switch e.Code {
-	case sqlite3.ErrFull:
-		hint = ". The disk is full: free some room, nothing that Stash knows is lost"
-	case sqlite3.ErrReadonly, sqlite3.ErrCantOpen, sqlite3.ErrPerm, sqlite3.ErrAuth:
-		hint = ". Stash's user must be able to write to this file and its folder"
-	case sqlite3.ErrIoErr:
-		hint = ". The disk failed, is full, or is a network share: the folder must be on a local disk"
-	case sqlite3.ErrBusy, sqlite3.ErrLocked:
-		hint = ". Another process has kept it locked; if none runs, restart Stash"
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB:
-		hint = ". The file is damaged"
+	return f
+}
+
+// foreignFormat reports whether the file says that it is of a format which SQLite
+// may only read (https://www.sqlite.org/fileformat.html, offset 18): none of ours
+// ever was.
+func (s *Store) foreignFormat() bool {
+	f, err := os.Open(s.path)
+	if err != nil {
+		return false
 	}
-	return fmt.Errorf("database %s: %w%s", s.path, err, hint)
+	defer f.Close()
+	var b [1]byte
+	_, err = f.ReadAt(b[:], 18)
+	return err == nil && b[0] != 1 && b[0] != 2
 }
 
 // folderError explains why path cannot be used.

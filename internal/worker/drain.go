@@ -108,6 +108,7 @@ type drain struct {
 	// dropsSeveral: this Plex honours several removals in one request.
 	dropsSeveral bool
 	fatal        error
+	cancel       func()
 	idle         *sync.Cond
 
 	index indexState // used by the producer only
@@ -117,8 +118,8 @@ type drain struct {
 // covers, the writers, and one that stores outcomes.
 func (d *drain) work(ctx context.Context) error {
 	d.idle = sync.NewCond(&d.mu)
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, d.cancel = context.WithCancel(ctx)
+	defer d.cancel()
 	var err error
 	if d.breaker, err = d.queue.Breaker(ctx, job.Plex); err != nil {
 		return err
@@ -161,7 +162,7 @@ func (d *drain) work(ctx context.Context) error {
 		writers.Wait()
 		close(ended)
 	})
-	stages.Go(func() { d.store(ctx, cancel, ended) })
+	stages.Go(func() { d.store(ctx, ended) })
 
 	err = d.produce(ctx, prepared)
 	close(prepared)
@@ -309,6 +310,17 @@ func (d *drain) grow(n int) {
 	d.total = max(d.total, d.run.Processed()+d.inFlight)
 }
 
+// fail ends the drain because the database failed. The first error stays.
+func (d *drain) fail(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.fatal == nil {
+		d.fatal = err
+		d.cancel()
+		d.idle.Broadcast()
+	}
+}
+
 // waitIdle waits until the outcome of every attempt is stored.
 func (d *drain) waitIdle() {
 	d.mu.Lock()
@@ -319,7 +331,7 @@ func (d *drain) waitIdle() {
 }
 
 // store writes outcomes to the queue, several to a transaction.
-func (d *drain) store(ctx context.Context, cancel func(), ended <-chan job.Ended) {
+func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 	var batch []job.Ended
 	flush := func() {
 		if len(batch) == 0 {
@@ -327,11 +339,10 @@ func (d *drain) store(ctx context.Context, cancel func(), ended <-chan job.Ended
 		}
 		// What is done is done, also when the drain is being stopped.
 		err := d.queue.Finish(context.WithoutCancel(ctx), d.now(), batch...)
-		d.mu.Lock()
-		if err != nil && d.fatal == nil {
-			d.fatal = err
-			cancel()
+		if err != nil {
+			d.fail(err)
 		}
+		d.mu.Lock()
 		for _, e := range batch {
 			d.run.Count(e.Outcome.Verdict)
 		}

@@ -342,6 +342,9 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	case errors.Is(a.err, errLookAgain):
 		e.Outcome = job.Outcome{Verdict: job.Wait, At: now, Class: job.ClassNone, Error: errLookAgain.Error()}
 		return e
+	case errors.Is(a.err, job.ErrStore):
+		d.fail(a.err)
+		return e
 	case errors.As(a.err, &setting):
 		d.stop(slog.LevelError, setting.Error())
 		return e
