@@ -34,7 +34,10 @@ func TestMain(m *testing.M) {
 }
 
 // token is marked so that a search finds it wherever it should not be.
-const token = "SECRET-plex-token-4711"
+const (
+	token  = "SECRET-plex-token-4711"
+	apiKey = "SECRET-stash-key-4712"
+)
 
 // world is a Stash and a Plex that see the same files under different paths, with
 // the plugin installed and set up.
@@ -52,6 +55,12 @@ type world struct {
 // set.
 func newWorld(t *testing.T, settings map[string]any) *world {
 	t.Helper()
+	return newWorldWith(t, simstash.Options{}, settings)
+}
+
+// newWorldWith is newWorld with a Stash that has, say, a login.
+func newWorldWith(t *testing.T, o simstash.Options, settings map[string]any) *world {
+	t.Helper()
 	w := &world{T: t, dir: t.TempDir()}
 	w.plex = simplex.New(simplex.Options{Token: token})
 	w.section = w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
@@ -59,7 +68,8 @@ func newWorld(t *testing.T, settings map[string]any) *world {
 	w.plexURL, stop = w.plex.Start()
 	// A process under the race detector sleeps for a second before it ends.
 	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-	w.stash = simstash.New(simstash.Options{Dir: w.dir, Cwd: w.dir, Env: env})
+	o.Dir, o.Cwd, o.Env = w.dir, w.dir, env
+	w.stash = simstash.New(o)
 	w.stash.Start()
 	t.Cleanup(func() {
 		w.stash.Close()
@@ -263,24 +273,41 @@ func (w *world) queued() int {
 	return c.Queued
 }
 
+// secrets are all that must never be told: what is set, and the session of each run.
+func (w *world) secrets() [][]byte {
+	all := [][]byte{[]byte(token), []byte(apiKey), []byte("SECRET-")}
+	for _, r := range w.stash.PluginRuns() {
+		var doc struct {
+			Conn struct{ SessionCookie struct{ Value string } } `json:"server_connection"`
+		}
+		if json.Unmarshal(r.Document, &doc) == nil && doc.Conn.SessionCookie.Value != "" {
+			all = append(all, []byte(doc.Conn.SessionCookie.Value))
+		}
+	}
+	return all
+}
+
 // noSecrets searches everything that the plugin printed or wrote.
 func (w *world) noSecrets() {
 	w.Helper()
-	for _, r := range w.stash.PluginRuns() {
-		for name, text := range map[string][]byte{"stdout": r.Stdout, "stderr": r.Stderr} {
-			if bytes.Contains(text, []byte(token)) {
-				w.Errorf("the token is on %s of a %s: %q", name, r.Kind, text)
+	secrets := w.secrets()
+	search := func(where string, text []byte) {
+		for _, s := range secrets {
+			if bytes.Contains(text, s) {
+				w.Errorf("a secret is %s: %q", where, s)
 			}
 		}
 	}
-	must(w, filepath.WalkDir(filepath.Join(w.dir, "plexsync"), func(path string, d os.DirEntry, err error) error {
+	for _, r := range w.stash.PluginRuns() {
+		search("on stdout of a "+r.Kind, r.Stdout)
+		search("on stderr of a "+r.Kind, r.Stderr)
+	}
+	must(w, filepath.WalkDir(dataDir(w.dir), func(path string, d os.DirEntry, err error) error {
 		if os.IsNotExist(err) || err == nil && d.IsDir() {
 			return nil
 		}
 		data, err := os.ReadFile(path)
-		if bytes.Contains(data, []byte(token)) {
-			w.Errorf("the token is in %s", path)
-		}
+		search("in "+path, data)
 		return err
 	}))
 }

@@ -110,7 +110,8 @@ type Waker struct {
 	World World
 
 	settings  Settings
-	heard     time.Time // when Stash last answered
+	met       bool      // Stash has answered
+	heard     time.Time // when it last did, or when this began
 	awaited   time.Time // when what Plex lacks was last looked for
 	asks      int       // in a row
 	lastAsk   time.Time
@@ -171,14 +172,15 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 			wait = held
 		}
 	}
-	if wait > 0 && now.Sub(w.heard) < keepAlive {
+	// At first the session is young: a key that outlives it is asked for at once.
+	if wait > 0 && w.met && now.Sub(w.heard) < keepAlive {
 		return min(wait, look), "", nil
 	}
 	before := w.settings.Print
 	if w.settings, err = w.World.Settings(ctx); err != nil {
 		return w.silence(ctx, now, err)
 	}
-	w.heard = now
+	w.heard, w.met = now, true
 	if w.settings.Print != before {
 		w.asks, w.fruitless = 0, 0 // what stood in the way may have been mended
 		if before != "" && s.Breaker.Closed() {
