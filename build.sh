@@ -46,6 +46,36 @@ build() {
 	cp plexsync.yml LICENSE dist/plexsync/
 }
 
+# fuzz looks for inputs that break us, ten seconds each. What it finds it writes into
+# testdata/fuzz: keep it there.
+fuzz() {
+	grep -rn --include='*_test.go' '^func Fuzz' internal | sed 's|/[^/]*_test.go:[0-9]*:func | |; s|(.*||' |
+	while read -r dir target; do
+		if ! out=$(go test "./$dir" -run '^$' -fuzz "^$target\$" -fuzztime "${FUZZTIME:-10s}" 2>&1); then
+			# The fuzzer of Go itself ends so now and then, with nothing found.
+			case $out in
+			*"Failing input"*|*"panic"*) ;;
+			*"context deadline exceeded"*) continue ;;
+			esac
+			echo "$out" >&2
+			exit 1
+		fi
+		echo "ok	$dir	$target"
+	done
+}
+
+# windows builds and vets what cannot be run here.
+windows() {
+	if ! command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1; then
+		echo "build.sh: not vetted for Windows: there is no x86_64-w64-mingw32-gcc ('apt-get install gcc-mingw-w64-x86-64' on Debian)" >&2
+		return
+	fi
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=x86_64-w64-mingw32-gcc go vet ./...
+	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=x86_64-w64-mingw32-gcc go build -tags "$tags" -o "${TMPDIR:-/tmp}/plexsync-vet.exe" ./plugin
+	rm -f "${TMPDIR:-/tmp}/plexsync-vet.exe"
+	echo "ok	windows	built and vetted"
+}
+
 case "${1:-build}" in
 build)
 	build
@@ -63,7 +93,9 @@ test)
 	[ -z "$unformatted" ] || { echo "build.sh: run gofmt -w on: $unformatted" >&2; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	PLEXSYNC_DIST="$PWD/dist/plexsync" go test -race -timeout 20m ./...
+	PLEXSYNC_DIST="$PWD/dist/plexsync" go test -race -timeout 30m ./...
+	fuzz
+	windows
 	;;
 bench)
 	build

@@ -60,8 +60,8 @@ func TestScripts(t *testing.T) {
 func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]any{"paused": true})
-	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 10 * time.Millisecond })
-	const films = 150
+	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 15 * time.Millisecond })
+	const films = 500
 	tags := []int64{w.stash.AddTag(simstash.Tag{Name: "Night"}), w.stash.AddTag(simstash.Tag{Name: "Sea"}), w.stash.AddTag(simstash.Tag{Name: "Fog"})}
 	var ids []int64
 	var items []string
@@ -78,13 +78,13 @@ func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
 	}
 	bulk(tags)
 	w.set(map[string]any{"paused": nil})
-	kills := w.drainWithKills(10*time.Millisecond, 60)
+	kills := w.drainWithKills(10*time.Millisecond, 100)
 	bulk2 := tags[:1]
 	w.set(map[string]any{"paused": true})
 	bulk(bulk2)
 	w.set(map[string]any{"paused": nil})
-	kills += w.drainWithKills(10*time.Millisecond, 60)
-	if kills < 20 {
+	kills += w.drainWithKills(10*time.Millisecond, 100)
+	if kills < 200 {
 		t.Errorf("only %d drains were killed: the test does not test", kills)
 	}
 	t.Logf("%d drains were killed", kills)
@@ -96,6 +96,9 @@ func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
 		if t.Failed() {
 			break
 		}
+	}
+	if err := w.db().Check(context.Background()); err != nil {
+		t.Error(err)
 	}
 	letters, err := w.db().Letters(context.Background(), job.Which{}, 10, 0)
 	if err != nil || len(letters) != 0 || w.queued() != 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,7 +16,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,6 +29,11 @@ import (
 func TestMain(m *testing.M) {
 	if name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"); name == "plexsync" {
 		main()
+	}
+	// Most of these tests wait for processes, and some for minutes.
+	flag.Parse()
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		f.Value.Set(strconv.Itoa(6 * runtime.GOMAXPROCS(0)))
 	}
 	os.Exit(m.Run())
 }
@@ -124,7 +129,9 @@ func killWakers(t testing.TB, dir string) {
 	t.Helper()
 	for range 3 { // one may be about to begin
 		for _, pid := range wakers(t, dir) {
-			syscall.Kill(pid, syscall.SIGKILL)
+			if p, err := os.FindProcess(pid); err == nil {
+				p.Kill()
+			}
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

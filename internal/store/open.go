@@ -424,7 +424,7 @@ func at(ms int64) time.Time {
 // written to. It takes seconds for a large one.
 func (s *Store) Check(ctx context.Context) error {
 	var verdict string
-	if err := s.db.QueryRowContext(ctx, `PRAGMA quick_check(1)`).Scan(&verdict); err != nil {
+	if err := s.db.QueryRowContext(ctx, `PRAGMA integrity_check(1)`).Scan(&verdict); err != nil {
 		return s.explain(err)
 	}
 	if verdict != "ok" {
