@@ -80,6 +80,7 @@ func runWaker(stdin io.Reader) int {
 			why = err.Error()
 		}
 		w.ended(ctx, why)
+		lock.Note("")
 		lock.Release()
 		// A drain that left jobs behind a moment ago has seen us alive.
 		s, err := w.Look(ctx)

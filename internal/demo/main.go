@@ -21,6 +21,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -87,6 +88,7 @@ func run(plugin string, out io.Writer, colour bool) error {
 	s.stash = simstash.New(simstash.Options{Dir: dir, Cwd: dir})
 	s.stash.Start()
 	defer s.stash.Close()
+	defer killWaker(dir)
 	if err := s.stash.LoadPlugin(plugin); err != nil {
 		return fmt.Errorf("load the plugin from %s: %w. Build it first: ./build.sh", plugin, err)
 	}
@@ -192,9 +194,13 @@ func (s *stage) play() error {
 	}
 	s.settle()
 
-	s.begin("Plex is back, and the task \"Process queue\" is started.")
+	s.begin("Plex is back, and nobody does anything. It is noticed within a minute.")
 	s.plex.Set(func(o *simplex.Options) { o.Down = false })
-	s.stash.RunTask("plexsync", "Process queue")
+	for began := time.Now(); time.Since(began) < 90*time.Second; time.Sleep(100 * time.Millisecond) {
+		if s.logged("Plex works again") {
+			break
+		}
+	}
 	s.settle()
 	s.compare(before, later[:2]...)
 	for i, f := range later {
@@ -210,6 +216,20 @@ func (s *stage) play() error {
 	s.expect("PlexSync misused nothing", len(s.plex.Violations()) == 0, fmt.Sprint(s.plex.Violations()))
 	s.expect("Plex knows one device", len(s.plex.Devices()) == 1, fmt.Sprintf("%d devices", len(s.plex.Devices())))
 	return nil
+}
+
+// killWaker ends the process that outlives the plugin's on purpose, if it lives: the
+// demo's folder is about to go.
+func killWaker(dir string) {
+	text, err := os.ReadFile(filepath.Join(dir, "plexsync", "waker.lock"))
+	if err != nil {
+		return
+	}
+	if pid, err := strconv.Atoi(string(text)); err == nil {
+		if p, err := os.FindProcess(pid); err == nil {
+			p.Kill()
+		}
+	}
 }
 
 // film puts a file into both servers and makes a scene of it.
