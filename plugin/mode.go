@@ -41,6 +41,9 @@ func modes() map[string]func(*process, context.Context, *session) (any, error) {
 		"forget_matches": (*process).forgetMatches,
 		"health":         (*process).health,
 		"explain":        (*process).explain,
+		"compare":        (*process).compare,
+		"preview":        (*process).preview,
+		"unlock":         (*process).unlock,
 	}
 }
 
@@ -95,7 +98,11 @@ func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store) {
 		return
 	}
 	awaits, err := db.Awaits(ctx)
-	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits) {
+	if err != nil {
+		return
+	}
+	ended, wanted, err := worker.LastCompare(ctx, db)
+	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits || !ended.Ended.IsZero() || !wanted.Asked.IsZero()) {
 		p.wake()
 	}
 }
@@ -202,7 +209,7 @@ const recent = 24 * time.Hour
 func (p *process) syncRecent(ctx context.Context, s *session) (any, error) {
 	now := time.Now()
 	n := 0
-	err := s.stash.UpdatedSince(ctx, now.Add(-recent), func(ids []int64) error {
+	err := s.stash.UpdatedSince(ctx, now.Add(-recent), func(ids []int64, _ []time.Time) error {
 		subjects := make([]job.Subject, len(ids))
 		for i, id := range ids {
 			subjects[i] = job.Scene(id)
@@ -215,6 +222,87 @@ func (p *process) syncRecent(ctx context.Context, s *session) (any, error) {
 	}
 	p.log.Info(fmt.Sprintf("Scenes queued that changed in the last 24 hours: %d", n))
 	return p.drain(ctx, s)
+}
+
+// compare compares the whole library, every item in full, and works what differs.
+func (p *process) compare(ctx context.Context, s *session) (any, error) {
+	if err := worker.AskCompare(ctx, s.db, time.Now(), true); err != nil {
+		return nil, err
+	}
+	run, err := p.drain(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	ended, wanted, err := worker.LastCompare(ctx, s.db)
+	out := map[string]any{"run": run, "compared": ended}
+	if !wanted.Asked.IsZero() {
+		out["under_way"] = wanted
+	}
+	return out, err
+}
+
+// previewLines is how many items a preview tells in the log.
+const previewLines = 200
+
+// preview tells what "Sync all scenes" would write, and writes nothing.
+func (p *process) preview(ctx context.Context, s *session) (any, error) {
+	if err := s.fatal(); err != nil {
+		return nil, err
+	}
+	w, err := p.worker(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	hide := func(text string) string { return text }
+	if s.config.HidePaths {
+		device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
+		if err != nil {
+			return nil, err
+		}
+		hide = hider(device)
+	}
+	p.log.Info("Preview: nothing is written")
+	lines := 0
+	r, err := w.Preview(ctx, func(i worker.PreviewedItem) {
+		if lines++; lines > previewLines {
+			return
+		}
+		p.log.Info(fmt.Sprintf("scene %d %q -> item %s", i.Scene, hide(i.Title), i.Key))
+		for _, c := range i.Changes {
+			p.log.Info(fmt.Sprintf("    %s: %q would become %q", c.Field, hide(short(c.Plex)), hide(short(*c.Write))))
+		}
+		if i.Poster {
+			p.log.Info("    poster: the scene's cover, if it has one")
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	if more := r.Items - previewLines; more > 0 {
+		p.log.Info(fmt.Sprintf("and %d items more", more))
+	}
+	for _, field := range slices.Sorted(maps.Keys(r.Fields)) {
+		p.log.Info(fmt.Sprintf("%s: %d items", field, r.Fields[field]))
+	}
+	p.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex. Nothing was written",
+		r.Scenes, r.Items, r.Same, r.Skipped, r.NotFound))
+	return r, nil
+}
+
+// unlock takes PlexSync's locks off, for who leaves it.
+func (p *process) unlock(ctx context.Context, s *session) (any, error) {
+	if err := s.fatal(); err != nil {
+		return nil, err
+	}
+	w, err := p.worker(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if !s.config.LeaveUnlocked {
+		p.log.Warn("leaveUnlocked is off: what PlexSync writes from now on is locked again")
+	}
+	n, err := w.Unlock(ctx)
+	return p.told(n, "Items whose fields are no longer locked: %d", err)
 }
 
 func (p *process) syncScene(ctx context.Context, s *session) (any, error) {

@@ -91,6 +91,9 @@ func (w bubbleWorld) Look(ctx context.Context) (s waker.State, err error) {
 	if err == nil {
 		err = awaits(ctx, w.db, &s)
 	}
+	if err == nil {
+		s.Compare, err = nextCompare(ctx, w.db, 0)
+	}
 	return s, err
 }
 

@@ -132,7 +132,25 @@ func (w *wakerWorld) Look(ctx context.Context) (waker.State, error) {
 	if s.Breaker, err = db.Breaker(ctx, job.Plex); err != nil {
 		return s, err
 	}
-	return s, awaits(ctx, db, &s)
+	if err = awaits(ctx, db, &s); err != nil {
+		return s, err
+	}
+	s.Compare, err = nextCompare(ctx, db, w.config.CompareEvery)
+	return s, err
+}
+
+// nextCompare is when the whole library is to be compared; zero if never.
+func nextCompare(ctx context.Context, db *store.Store, every time.Duration) (time.Time, error) {
+	ended, wanted, err := worker.LastCompare(ctx, db)
+	switch {
+	case err != nil:
+		return time.Time{}, err
+	case !wanted.Asked.IsZero():
+		return wanted.Asked, nil
+	case every <= 0 || ended.Ended.IsZero():
+		return time.Time{}, nil
+	}
+	return ended.Ended.Add(every), nil
 }
 
 // awaits sets whether scenes wait to turn up in Plex, and when it was last asked.
@@ -176,7 +194,26 @@ func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
 	}
 	w.config, _ = parseSettings(state.Settings)
 	sum := sha256.Sum256(text)
-	return waker.Settings{Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+	changed, err := w.changed(ctx)
+	if err != nil {
+		return s, err
+	}
+	return waker.Settings{Changed: changed, Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+}
+
+// changed reports whether Stash has updated scenes since a drain last looked for such.
+func (w *wakerWorld) changed(ctx context.Context) (bool, error) {
+	db, err := w.open(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer db.Close()
+	looked, err := worker.LastRecent(ctx, db)
+	if err != nil || looked.IsZero() {
+		return false, err
+	}
+	newest, err := w.client.NewestUpdate(ctx)
+	return newest.After(looked), err
 }
 
 // noteStash tells Stash's breaker how a request ended.

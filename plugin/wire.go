@@ -53,6 +53,8 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		Retention:     c.DLQRetention,
 		OnlyOrganized: c.OnlyOrganized,
 		ExcludeTags:   c.ExcludeTags,
+		ScanPlex:      c.ScanPlex,
+		CompareEvery:  c.CompareEvery,
 		ByPerson:      by == "",
 	}
 	if c.HidePaths {
@@ -123,6 +125,10 @@ func (s stashSide) SceneIDs(ctx context.Context, sub job.Subject, page func([]in
 	return s.Client.SceneIDs(ctx, sub.Kind, sub.ID, page)
 }
 
+func (s stashSide) AllScenes(ctx context.Context, after int64, page func([]worker.Scene) error) error {
+	return s.Client.AllScenes(ctx, after, func(found []stash.Scene) error { return page(s.scenes(found)) })
+}
+
 func (s stashSide) ScenesByBasename(ctx context.Context, name string) ([]worker.Scene, error) {
 	found, err := s.Client.ScenesByBasename(ctx, name)
 	return s.scenes(found), err
@@ -186,7 +192,7 @@ func (p plexSide) Libraries(ctx context.Context) ([]worker.Library, error) {
 	var out []worker.Library
 	for _, s := range sections {
 		if s.Type == "movie" {
-			out = append(out, worker.Library{Key: s.Key, Title: s.Title})
+			out = append(out, worker.Library{Key: s.Key, Title: s.Title, Folders: s.Locations})
 		}
 	}
 	return out, err

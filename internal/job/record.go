@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"strconv"
+	"time"
+)
 
 // Pushed is the pushed state: what we last wrote to one item, the base of the
 // three-way merge. It belongs to the item; Scene is whoever wrote it last.
@@ -29,8 +32,16 @@ type Pushed struct {
 	// Refs are the objects that the scene showed: who is renamed or destroyed
 	// finds its scenes by them.
 	Refs []Subject
-	At   time.Time
+	// At is when the scene was read that was written.
+	At time.Time
+	// Seen is what the listing showed of the item when it was last read in full and
+	// was as we left it, see [Part.Seen]; "" if not since our last write.
+	Seen string
 }
+
+// Seen is what a listing tells of changes: it differs when the item may have
+// changed.
+func (p Part) Seen() string { return strconv.FormatInt(p.UpdatedAt, 10) + " " + p.Thumb }
 
 // Part is one row of the index: a part of an item in Plex.
 type Part struct {

@@ -269,13 +269,13 @@ func (m *merger) list(f Field, want []Tag) {
 	added, had := set(m.base.Added[f]), set(m.base.Had[f])
 	wanted, there, gone := map[string]Tag{}, map[string]bool{}, map[string]bool{}
 	for _, t := range want {
-		wanted[fold(t.Name)] = t
+		wanted[Fold(t.Name)] = t
 	}
 	e := ListEdit{Field: f}
 	changed := false
 	var nextAdded, nextHad []string
 	for _, t := range now {
-		key := fold(t.Name)
+		key := Fold(t.Name)
 		if there[key] {
 			// One element of the set in two spellings, or a person in two roles: they
 			// stay or go together.
@@ -307,7 +307,7 @@ func (m *merger) list(f Field, want []Tag) {
 		}
 	}
 	for _, t := range want {
-		key := fold(t.Name)
+		key := Fold(t.Name)
 		switch {
 		case there[key]:
 		case !m.stashOnly && !mirror && added[key]:
@@ -381,7 +381,7 @@ func Recover(base, intent Base, now Item) Base {
 	for _, f := range ListFields() {
 		there := map[string]bool{}
 		for _, t := range now.Lists[f] {
-			there[fold(t.Name)] = true
+			there[Fold(t.Name)] = true
 		}
 		before, after := set(base.Added[f]), set(intent.Added[f])
 		var added, had []string

@@ -16,7 +16,7 @@ import (
 var (
 	someText  = rapid.SampledFrom([]string{"", "a", "b", "c"})
 	someDate  = rapid.SampledFrom([]string{"", "2020", "2021-02-03", "soon"})
-	someNames = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z, w", "é"}), 0, 4, fold)
+	someNames = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z, w", "é"}), 0, 4, Fold)
 	someURL   = rapid.SampledFrom([]string{"", "http://stash/1", "http://stash/2"})
 )
 
@@ -129,8 +129,8 @@ func part(t *rapid.T, e Edit, base Base, it Item) Edit {
 		var got []Tag
 		there := map[string]bool{}
 		for _, x := range it.Lists[l.Field] {
-			there[fold(x.Name)] = true
-			switch i := slices.IndexFunc(l.Full, func(y Tag) bool { return fold(x.Name) == fold(y.Name) }); {
+			there[Fold(x.Name)] = true
+			switch i := slices.IndexFunc(l.Full, func(y Tag) bool { return Fold(x.Name) == Fold(y.Name) }); {
 			case i < 0 && arrives("a removal"):
 			case i >= 0 && arrives("a photo"):
 				got = append(got, l.Full[i])
@@ -139,7 +139,7 @@ func part(t *rapid.T, e Edit, base Base, it Item) Edit {
 			}
 		}
 		for _, x := range l.Full {
-			if !there[fold(x.Name)] && arrives("an element") {
+			if !there[Fold(x.Name)] && arrives("an element") {
 				got = append(got, x)
 			}
 		}
@@ -204,7 +204,7 @@ func TestWhatOthersAddedIsNeverRemoved(t *testing.T) {
 			e := sync(&base, &it, someScene(t), o)
 			for _, l := range e.Lists {
 				for _, name := range l.Remove {
-					if !ours[l.Field][fold(name)] {
+					if !ours[l.Field][Fold(name)] {
 						t.Fatalf("%s: removed %q, which we never added", l.Field, name)
 					}
 				}
@@ -214,8 +214,8 @@ func TestWhatOthersAddedIsNeverRemoved(t *testing.T) {
 					}
 				}
 				for _, x := range l.Full {
-					if !slices.ContainsFunc(before.Lists[l.Field], func(y Tag) bool { return fold(x.Name) == fold(y.Name) }) {
-						ours[l.Field][fold(x.Name)] = true
+					if !slices.ContainsFunc(before.Lists[l.Field], func(y Tag) bool { return Fold(x.Name) == Fold(y.Name) }) {
+						ours[l.Field][Fold(x.Name)] = true
 					}
 				}
 			}
@@ -239,9 +239,9 @@ func TestLabelsOfOthersStayWhereListsAreMirrored(t *testing.T) {
 				}
 				got := map[string]bool{}
 				for _, x := range it.Lists[f] {
-					got[fold(x.Name)] = true
+					got[Fold(x.Name)] = true
 				}
-				if len(got) != len(want) || slices.ContainsFunc(want, func(x Tag) bool { return !got[fold(x.Name)] }) {
+				if len(got) != len(want) || slices.ContainsFunc(want, func(x Tag) bool { return !got[Fold(x.Name)] }) {
 					t.Fatalf("%s is %v, not a mirror of %v", f, it.Lists[f], want)
 				}
 			}
@@ -291,8 +291,8 @@ func TestWhatAPersonRemovedStaysAwayIfEditsAreKept(t *testing.T) {
 		sync(&base, &it, s, o)
 		removed := map[Field]string{}
 		for _, f := range ListFields() {
-			if l := it.Lists[f]; len(l) > 0 && slices.ContainsFunc(Want(s, o).Lists[f], func(x Tag) bool { return fold(x.Name) == fold(l[0].Name) }) {
-				removed[f] = fold(l[0].Name)
+			if l := it.Lists[f]; len(l) > 0 && slices.ContainsFunc(Want(s, o).Lists[f], func(x Tag) bool { return Fold(x.Name) == Fold(l[0].Name) }) {
+				removed[f] = Fold(l[0].Name)
 				it.Lists[f] = slices.Clone(l[1:])
 			}
 		}
@@ -304,7 +304,7 @@ func TestWhatAPersonRemovedStaysAwayIfEditsAreKept(t *testing.T) {
 			base = stored(t, base)
 		}
 		for f, name := range removed {
-			if slices.ContainsFunc(it.Lists[f], func(x Tag) bool { return fold(x.Name) == name }) {
+			if slices.ContainsFunc(it.Lists[f], func(x Tag) bool { return Fold(x.Name) == name }) {
 				t.Fatalf("%s: %q is back", f, name)
 			}
 		}

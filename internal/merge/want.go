@@ -267,7 +267,7 @@ func (w *Wanted) list(f Field, tags ...candidate) {
 	all := make([]Tag, 0, len(tags))
 	for _, t := range tags {
 		t.Name = w.cut("a name in "+string(f), oneLine(t.Name), LineLimit)
-		key := fold(t.Name)
+		key := Fold(t.Name)
 		p, again := seen[key]
 		switch {
 		case key == "":
@@ -316,7 +316,7 @@ func (w Wanted) Hash() string {
 	for f, l := range w.Lists {
 		l = slices.Clone(l)
 		slices.SortFunc(l, func(a, b Tag) int {
-			return cmp.Or(strings.Compare(fold(a.Name), fold(b.Name)), strings.Compare(a.Name, b.Name))
+			return cmp.Or(strings.Compare(Fold(a.Name), Fold(b.Name)), strings.Compare(a.Name, b.Name))
 		})
 		sorted[f] = l
 	}
@@ -438,8 +438,8 @@ func oneLine(s string) string {
 	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
-// fold is the form in which names are compared.
-func fold(s string) string {
+// Fold is the form in which names are compared.
+func Fold(s string) string {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
 			return norm.NFC.String(cases.Fold().String(norm.NFC.String(strings.TrimSpace(s))))

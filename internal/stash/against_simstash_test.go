@@ -129,7 +129,7 @@ func TestScenesAreFoundByWhatTheyShow(t *testing.T) {
 		}
 	}
 	var recent []int64
-	if err := c.UpdatedSince(ctx, time.Now().Add(-24*time.Hour), func(ids []int64) error { recent = append(recent, ids...); return nil }); err != nil || !slices.Equal(recent, want) {
+	if err := c.UpdatedSince(ctx, time.Now().Add(-24*time.Hour), func(ids []int64, _ []time.Time) error { recent = append(recent, ids...); return nil }); err != nil || !slices.Equal(recent, want) {
 		t.Errorf("recent: %d scenes, %v", len(recent), err)
 	}
 	stop := errors.New("enough")

@@ -277,8 +277,8 @@ func TestListingsGoOnAfterTheLastID(t *testing.T) {
 		{"those of a studio", func(c *Client, page func([]int64) error) error {
 			return c.SceneIDs(t.Context(), job.KindStudio, 5, page)
 		}, 2, last / 2, 2, []int{1000, 250}, 2},
-		{"all in full after 2,300", func(c *Client, page func([]int64) error) error {
-			return c.AllScenes(t.Context(), 2300, func(all []Scene) error {
+		{"all in full after 500", func(c *Client, page func([]int64) error) error {
+			return c.AllScenes(t.Context(), 500, func(all []Scene) error {
 				var ids []int64
 				for _, s := range all {
 					if !reflect.DeepEqual(s, wantScene(s.ID)) {
@@ -288,7 +288,7 @@ func TestListingsGoOnAfterTheLastID(t *testing.T) {
 				}
 				return page(ids)
 			})
-		}, 2301, 200, 1, []int{100, 100}, 3}, // a full last page is known to be the last by an empty one
+		}, 501, 2000, 1, []int{1000, 1000}, 3}, // a full last page is known to be the last by an empty one
 	} {
 		c, f := dial(t, answer)
 		var ids []int64
@@ -375,7 +375,7 @@ func TestRecentScenesAreFoundInEveryTimeZone(t *testing.T) {
 		fmt.Fprintf(w, `{"data":{"findScenes":{"scenes":[%s]}}}`, strings.Join(page, ","))
 	})
 	var got []int64
-	err := c.UpdatedSince(t.Context(), then, func(ids []int64) error {
+	err := c.UpdatedSince(t.Context(), then, func(ids []int64, _ []time.Time) error {
 		got = append(got, ids...)
 		return nil
 	})
@@ -383,7 +383,7 @@ func TestRecentScenesAreFoundInEveryTimeZone(t *testing.T) {
 		t.Errorf("%v, %v, %d requests", got, err, len(f.asked))
 	}
 	texts = map[int64]string{1: texts[1]}
-	if err := c.UpdatedSince(t.Context(), then, func([]int64) error { return errors.New("an empty page") }); err != nil {
+	if err := c.UpdatedSince(t.Context(), then, func([]int64, []time.Time) error { return errors.New("an empty page") }); err != nil {
 		t.Error(err)
 	}
 }
@@ -562,10 +562,11 @@ func calls(ctx context.Context, c *Client) map[string]func() error {
 		"APIKey":           func() error { _, err := c.APIKey(ctx); return err },
 		"Scenes":           func() error { _, _, err := c.Scenes(ctx, []int64{1}); return err },
 		"SceneIDs":         func() error { return c.SceneIDs(ctx, job.KindGroup, 1, none) },
-		"UpdatedSince":     func() error { return c.UpdatedSince(ctx, time.Time{}, none) },
+		"UpdatedSince":     func() error { return c.UpdatedSince(ctx, time.Time{}, func([]int64, []time.Time) error { return nil }) },
 		"AllScenes":        func() error { return c.AllScenes(ctx, 0, func([]Scene) error { return nil }) },
 		"ScenesByBasename": func() error { _, err := c.ScenesByBasename(ctx, "a.mp4"); return err },
 		"RunTask":          func() error { _, err := c.RunTask(ctx, "", nil); return err },
+		"NewestUpdate":     func() error { _, err := c.NewestUpdate(ctx); return err },
 		"Tasks":            func() error { _, err := c.Tasks(ctx); return err },
 		"Folders":          func() error { _, err := c.Folders(ctx); return err },
 		"RunOperation":     func() error { return c.RunOperation(ctx, map[string]any{}) },

@@ -52,6 +52,10 @@ const sceneFilesQuery = `query ($which: SceneFilterType, $size: Int!) {
 	}
 }`
 
+const newestQuery = `query {
+	findScenes(filter: {per_page: 1, sort: "updated_at", direction: DESC}) { scenes { id updated_at } }
+}`
+
 const runTaskMutation = `mutation ($description: String!, $args: Map!) {
 	runPluginTask(plugin_id: "plexsync", description: $description, args_map: $args)
 }`

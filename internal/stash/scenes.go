@@ -319,9 +319,9 @@ func (c *Client) SceneIDs(ctx context.Context, kind job.Kind, id int64, page fun
 const zones = 13 * time.Hour
 
 // UpdatedSince calls page with the ids of the scenes that were updated at or after
-// then, to the second, ascending, at most a thousand at a time. An error of page
-// ends the listing and is returned as it is.
-func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64) error) error {
+// then, to the second, ascending, and when each was, at most a thousand at a time. An
+// error of page ends the listing and is returned as it is.
+func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error {
 	then = then.Truncate(time.Second)
 	// Stash keeps these times as text in its own time zone and compares texts
 	// (pkg/sqlite, timestamp.go and getTimestampWhereClause). In the west of us a
@@ -332,26 +332,46 @@ func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids
 	}}
 	return c.list(ctx, listing{"ask Stash for recent scenes", sceneIDsQuery, which, pageSize}, 0, func(scenes []*wireScene) (bool, error) {
 		var ids []int64
+		var updated []time.Time
 		for _, s := range scenes {
 			if !s.UpdatedAt.Before(then) {
-				ids = append(ids, int64(s.ID))
+				ids, updated = append(ids, int64(s.ID)), append(updated, s.UpdatedAt)
 			}
 		}
 		if len(ids) == 0 {
 			return true, nil
 		}
-		return true, page(ids)
+		return true, page(ids, updated)
 	})
 }
 
+// NewestUpdate is when a scene was last updated, to the second; zero if there is none.
+func (c *Client) NewestUpdate(ctx context.Context) (time.Time, error) {
+	const op = "ask Stash for its newest change"
+	var out struct {
+		FindScenes struct{ Scenes []*wireScene }
+	}
+	if err := c.query(ctx, op, newestQuery, nil, &out); err != nil {
+		return time.Time{}, err
+	}
+	switch scenes := out.FindScenes.Scenes; {
+	case scenes == nil, len(scenes) > 0 && scenes[0] == nil:
+		return time.Time{}, c.fail(ctx, op, errAnswer)
+	case len(scenes) == 0:
+		return time.Time{}, nil
+	default:
+		return scenes[0].UpdatedAt, nil
+	}
+}
+
 // AllScenes calls page with every scene whose id is above after (0 = all),
-// ascending, a hundred (and a request) at a time. A scene that is made or destroyed
+// ascending, a thousand (and a request) at a time. A scene that is made or destroyed
 // meanwhile may or may not be among them; no other is left out. An error of page
 // ends the listing and is returned as it is; going on after the last id seen is
 // safe.
 func (c *Client) AllScenes(ctx context.Context, after int64, page func([]Scene) error) error {
 	const op = "ask Stash for all scenes"
-	return c.list(ctx, listing{op, allScenesQuery, nil, batch}, after, func(scenes []*wireScene) (bool, error) {
+	return c.list(ctx, listing{op, allScenesQuery, nil, pageSize}, after, func(scenes []*wireScene) (bool, error) {
 		out := make([]Scene, len(scenes))
 		for i, w := range scenes {
 			if !w.whole() {

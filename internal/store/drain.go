@@ -150,8 +150,12 @@ func (s *Store) BeginDrain(ctx context.Context, now time.Time, token string, ret
 	return b, err
 }
 
-// EndDrain gives up the role and stores the run, unless a job is due and
-// unlessDue is set: then it changes nothing and returns false, and the drain goes
+// MetaCompare is the key of the meta value that a compare keeps while it is wanted or
+// under way; "" when it has ended.
+const MetaCompare = "compare"
+
+// EndDrain gives up the role and stores the run, unless a job is due, or a compare
+// wanted, and unlessDue is set: then it changes nothing and returns false, and the drain goes
 // on. A job that an event queues after this finds no holder, and its hook asks
 // for a drain.
 func (s *Store) EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDue bool) (bool, error) {
@@ -159,6 +163,10 @@ func (s *Store) EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDu
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		if unlessDue {
 			more, err := anyDue(ctx, tx, now)
+			if err != nil || more {
+				return err
+			}
+			err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = ? AND value <> '')`, MetaCompare).Scan(&more)
 			if err != nil || more {
 				return err
 			}

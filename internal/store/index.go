@@ -52,9 +52,16 @@ func (s *Store) BeginScan(ctx context.Context, section, title string) (int64, er
 	return scan, err
 }
 
-// AddParts stores one page of a scan. All parts of an item must be in one page.
+// AddParts stores one page of a scan. All parts of an item must be in one page. A scan
+// that another one of the same library has overtaken changes nothing any more.
 func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
+		if len(parts) == 0 {
+			return nil
+		}
+		if own, err := newest(ctx, tx, parts[0].Section, scan); err != nil || !own {
+			return err
+		}
 		insert, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO item (rating_key, part, section, path,
 			path_key, base_key, parent_key, size, duration, thumb, updated_at, scan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
@@ -83,10 +90,23 @@ func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) erro
 	})
 }
 
+// newest reports whether scan is the last that was begun of the library.
+func newest(ctx context.Context, tx *sql.Tx, section string, scan int64) (bool, error) {
+	var last int64
+	err := tx.QueryRowContext(ctx, `SELECT scan FROM section WHERE key = ?`, section).Scan(&last)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return last == scan, err
+}
+
 // EndScan notes that a scan which began at began is complete. After a full scan
 // the parts of the library that it did not meet are removed.
 func (s *Store) EndScan(ctx context.Context, began time.Time, section string, scan int64, full bool) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
+		if own, err := newest(ctx, tx, section, scan); err != nil || !own {
+			return err
+		}
 		if !full {
 			return exec(ctx, tx, `UPDATE section SET since_at = ? WHERE key = ?`, ms(began), section)
 		}

@@ -10,23 +10,23 @@ import (
 )
 
 const pushedColumns = `rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash, poster_etag,
-	poster_at, art_hash, thumb, refs, pushed_at`
+	poster_at, art_hash, thumb, refs, pushed_at, seen`
 
 func scanPushed(rows *sql.Rows) (job.Pushed, error) {
 	var p job.Pushed
 	var posterAt, pushedAt int64
 	var refs string
 	err := rows.Scan(&p.Key, &p.Scene, &p.Section, &p.Path, &p.WantedHash, &p.Base, &p.Intent, &p.PosterHash, &p.PosterETag,
-		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt)
+		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt, &p.Seen)
 	p.PosterAt, p.At, p.Refs = at(posterAt), at(pushedAt), parseRefs(refs)
 	return p, err
 }
 
 func savePushed(ctx context.Context, tx *sql.Tx, p job.Pushed) error {
 	return exec(ctx, tx, `INSERT OR REPLACE INTO pushed (`+pushedColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		p.Key, p.Scene, p.Section, p.Path, p.WantedHash, string(p.Base), string(p.Intent), p.PosterHash, p.PosterETag,
-		ms(p.PosterAt), p.ArtHash, p.Thumb, formatRefs(p.Refs), ms(p.At))
+		ms(p.PosterAt), p.ArtHash, p.Thumb, formatRefs(p.Refs), ms(p.At), p.Seen)
 }
 
 // formatRefs writes refs so that one can be found with LIKE '% tag:3 %'.
@@ -119,12 +119,60 @@ func queryPushed[T any](ctx context.Context, s *Store, column string, values []T
 	return all, nil
 }
 
-// Showing returns the scenes whose item showed sub when it was last written. It
-// reads the whole table, for a subject that Stash has destroyed and so cannot
-// tell us about.
-func (s *Store) Showing(ctx context.Context, sub job.Subject) ([]int64, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE instr(refs, ?) > 0 ORDER BY scene_id`,
-		fmt.Sprintf(" %s:%d ", sub.Kind, sub.ID))
+// PushedAfter returns up to limit pushed states whose rating key is above after, by
+// their keys: a walk over all of them.
+func (s *Store) PushedAfter(ctx context.Context, after string, limit int) ([]job.Pushed, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE rating_key > ? ORDER BY rating_key LIMIT ?`, after, limit)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	var all []job.Pushed
+	for rows.Next() {
+		p, err := scanPushed(rows)
+		if err != nil {
+			return nil, s.explain(err)
+		}
+		all = append(all, p)
+	}
+	return all, s.explain(rows.Err())
+}
+
+// PushedScenes lists the scenes with ids above after, up to and with last, that
+// wrote an item.
+func (s *Store) PushedScenes(ctx context.Context, after, last int64) ([]int64, error) {
+	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE scene_id > ? AND scene_id <= ? ORDER BY scene_id`, after, last)
+}
+
+// LiveScenes lists which of the scenes with ids above after, up to and with last,
+// have a live job.
+func (s *Store) LiveScenes(ctx context.Context, after, last int64) ([]int64, error) {
+	return s.ids(ctx, `SELECT subject_id FROM job WHERE kind = 'scene' AND subject_id > ? AND subject_id <= ?`, after, last)
+}
+
+// DeadScenes tells the classes of the dead letters of the scenes with ids above
+// after, up to and with last.
+func (s *Store) DeadScenes(ctx context.Context, after, last int64) (map[int64]job.Class, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT subject_id, class FROM dead_letter WHERE kind = 'scene' AND subject_id > ? AND subject_id <= ?`, after, last)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	defer rows.Close()
+	all := map[int64]job.Class{}
+	for rows.Next() {
+		var id int64
+		var class job.Class
+		if err := rows.Scan(&id, &class); err != nil {
+			return nil, s.explain(err)
+		}
+		all[id] = class
+	}
+	return all, s.explain(rows.Err())
+}
+
+// ids runs a query for one column of ids.
+func (s *Store) ids(ctx context.Context, query string, args ...any) ([]int64, error) {
+	rows, err := s.db.QueryContext(ctx, query, args...)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -138,6 +186,14 @@ func (s *Store) Showing(ctx context.Context, sub job.Subject) ([]int64, error) {
 		ids = append(ids, id)
 	}
 	return ids, s.explain(rows.Err())
+}
+
+// Showing returns the scenes whose item showed sub when it was last written. It
+// reads the whole table, for a subject that Stash has destroyed and so cannot
+// tell us about.
+func (s *Store) Showing(ctx context.Context, sub job.Subject) ([]int64, error) {
+	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE instr(refs, ?) > 0 ORDER BY scene_id`,
+		fmt.Sprintf(" %s:%d ", sub.Kind, sub.ID))
 }
 
 // LookAtCovers makes the next look at every scene also look at its cover.

@@ -26,6 +26,8 @@ type State struct {
 	// when Plex was last asked for what is new there.
 	Awaits bool
 	Looked time.Time
+	// Compare is when the whole library is to be compared; zero if never.
+	Compare time.Time
 }
 
 // Settings is what Stash tells about the plugin.
@@ -34,6 +36,8 @@ type Settings struct {
 	Enabled bool
 	// Ready: the settings suffice to sync, and the person has not paused it.
 	Ready bool
+	// Changed: Stash has changed scenes of which no event told.
+	Changed bool
 	// Print differs when the settings do. It holds no secret.
 	Print string
 }
@@ -148,6 +152,14 @@ func (w *Waker) Run(ctx context.Context) (why string, err error) {
 // step does what is to be done now, and says how long to sleep, or why to end.
 func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why string, err error) {
 	now := time.Now()
+	if !w.met {
+		// At first the session is young: a key that outlives it is asked for at once.
+		if w.settings, err = w.World.Settings(ctx); err != nil {
+			return w.silence(ctx, now, err)
+		}
+		w.heard, w.met = now, true
+		return time.Millisecond, "", nil
+	}
 	if s.Draining {
 		w.stands = ""
 		if s.Counts.Due < w.left {
@@ -172,20 +184,22 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 			wait = held
 		}
 	}
-	// At first the session is young: a key that outlives it is asked for at once.
-	if wait > 0 && w.met && now.Sub(w.heard) < keepAlive {
+	if wait > 0 && now.Sub(w.heard) < keepAlive {
 		return min(wait, look), "", nil
 	}
 	before := w.settings.Print
 	if w.settings, err = w.World.Settings(ctx); err != nil {
 		return w.silence(ctx, now, err)
 	}
-	w.heard, w.met = now, true
+	w.heard = now
 	if w.settings.Print != before {
 		w.asks, w.fruitless = 0, 0 // what stood in the way may have been mended
-		if before != "" && s.Breaker.Closed() {
+		if s.Breaker.Closed() {
 			wait, held = 0, 0
 		}
+	}
+	if w.settings.Changed && s.Breaker.Closed() && w.stands == "" {
+		wait = 0
 	}
 	switch {
 	case !w.settings.Enabled:
@@ -196,7 +210,7 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 		return min(wait, look), "", nil
 	case s.Breaker.State == job.BreakerOpen:
 		return time.Millisecond, "", w.World.Probe(ctx)
-	case s.Counts.Queued == 0 && w.settings.Print == before:
+	case s.Counts.Queued == 0 && w.settings.Print == before && !w.settings.Changed && (s.Compare.IsZero() || s.Compare.After(now)):
 		w.awaited = now
 		return watch, "", w.World.Await(ctx)
 	}
@@ -204,22 +218,28 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 }
 
 // next is when something is to be done; zero if nothing waits.
-func (w *Waker) next(s State, now time.Time) time.Time {
+func (w *Waker) next(s State, now time.Time) (at time.Time) {
 	switch {
-	case s.Counts.Queued == 0 && s.Breaker.Closed() && s.Awaits:
-		return latest(s.Looked.Add(awaitEvery), w.awaited.Add(awaitRetry))
-	case s.Counts.Queued == 0 && s.Breaker.Closed():
-		return time.Time{}
 	case s.Breaker.State == job.BreakerOpen && s.Breaker.ProbeDue(now):
 		return now
 	case s.Breaker.State == job.BreakerOpen:
 		return s.Breaker.NextProbe
-	case s.Counts.Queued == 0:
-		return time.Time{} // half-open, and no job to try
-	case s.Counts.Due+s.Counts.Leased > 0, s.Counts.NextDue.IsZero():
+	case s.Counts.Due+s.Counts.Leased > 0, s.Counts.Queued > 0 && s.Counts.NextDue.IsZero():
 		return now // a lease without a drain is of one that was killed
 	}
-	return s.Counts.NextDue
+	at = s.Counts.NextDue
+	sooner := func(t time.Time) {
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	if s.Awaits && s.Counts.Queued == 0 {
+		sooner(latest(s.Looked.Add(awaitEvery), w.awaited.Add(awaitRetry)))
+	}
+	if !s.Compare.IsZero() {
+		sooner(s.Compare)
+	}
+	return at
 }
 
 func latest(a, b time.Time) time.Time {

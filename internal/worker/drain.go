@@ -102,9 +102,10 @@ type drain struct {
 	outTold  bool   // that Plex could not be reached
 	sinceLog int    // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
-	relooked map[int64]bool // scenes whose item had vanished once already
-	awaited  bool           // whether what Plex lacked was looked for
-	stale    bool           // an item had vanished: the index must be read in full
+	relooked map[int64]bool  // scenes whose item had vanished once already
+	scanned  map[string]bool // folders that Plex was asked to scan
+	awaited  bool            // whether what Plex lacked was looked for
+	stale    bool            // an item had vanished: the index must be read in full
 	// dropsSeveral: this Plex honours several removals in one request.
 	dropsSeveral bool
 	fatal        error
@@ -131,6 +132,12 @@ func (d *drain) work(ctx context.Context) error {
 		return err
 	}
 	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	if err := d.lookForRecent(ctx); err != nil {
+		return err
+	}
+	if err := d.schedule(ctx); err != nil {
 		return err
 	}
 	counts, err := d.queue.Counts(ctx, d.now())
@@ -202,6 +209,11 @@ func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
 		if len(jobs) == 0 {
 			d.waitIdle()
 			if d.stopReason() != "" {
+				continue
+			}
+			if more, err := d.compare(ctx); err != nil {
+				return err
+			} else if more {
 				continue
 			}
 			if err := d.lookForMissing(ctx); err != nil {

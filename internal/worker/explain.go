@@ -251,7 +251,7 @@ func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene) (PathCheck, err
 		if len(s.Files) == 0 {
 			continue
 		}
-		r, err := d.match(ctx, s, nil)
+		r, _, err := d.match(ctx, s, nil)
 		if err != nil {
 			return c, err
 		}

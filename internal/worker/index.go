@@ -278,7 +278,7 @@ func (d *drain) libraries(ctx context.Context) ([]Library, error) {
 			d.log.Error(fmt.Sprintf("plexLibraries: Plex has no movie library %q; %s", name, has))
 			continue
 		}
-		if !slices.Contains(chosen, all[i]) {
+		if !slices.ContainsFunc(chosen, func(l Library) bool { return l.Key == all[i].Key }) {
 			chosen = append(chosen, all[i])
 		}
 	}

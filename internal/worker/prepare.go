@@ -23,7 +23,8 @@ import (
 // in turn.
 type attempt struct {
 	job   job.Job
-	scene *Scene // nil until Stash has answered
+	scene *Scene    // nil until Stash has answered
+	at    time.Time // when Stash was asked for the scene
 	// err and verdict end the attempt early: whoever sets one is the last to do
 	// work on it.
 	err     error
@@ -32,6 +33,7 @@ type attempt struct {
 	wanted  merge.Wanted
 	hash    string
 	found   match.Result
+	parts   []job.Part // the candidates that found was made from
 	targets []*target
 	notes   []string // what was left out, for the log
 	asked   bool     // Plex has answered for this attempt
@@ -78,7 +80,7 @@ func (d *drain) prepare(ctx context.Context, jobs []job.Job) []*attempt {
 	all := make([]*attempt, len(jobs))
 	var scenes []*attempt
 	for i, j := range jobs {
-		a := &attempt{job: j}
+		a := &attempt{job: j, at: d.now()}
 		all[i] = a
 		if j.Subject.Kind == job.KindScene {
 			scenes = append(scenes, a)
@@ -86,7 +88,14 @@ func (d *drain) prepare(ctx context.Context, jobs []job.Job) []*attempt {
 		}
 		d.protect(a, func() { d.fanOut(ctx, a) })
 	}
-	for _, stage := range []func(context.Context, []*attempt){d.askStash, d.lookAtCatalogue, d.find, d.readItems, d.mergeAll} {
+	d.stages(ctx, scenes, d.askStash, d.lookAtCatalogue, d.find, d.readItems, d.mergeAll)
+	return all
+}
+
+// stages hands the attempts that are not over to one stage after the other. A panic
+// fails those that were in the stage.
+func (d *drain) stages(ctx context.Context, scenes []*attempt, stages ...func(context.Context, []*attempt)) {
+	for _, stage := range stages {
 		open := slices.DeleteFunc(slices.Clone(scenes), (*attempt).over)
 		if len(open) == 0 {
 			break
@@ -100,7 +109,6 @@ func (d *drain) prepare(ctx context.Context, jobs []job.Job) []*attempt {
 			stage(ctx, open)
 		}()
 	}
-	return all
 }
 
 func failAll(all []*attempt, err error) {
@@ -219,6 +227,7 @@ func (d *drain) gone(ctx context.Context, a *attempt) {
 		a.err = err
 		return
 	}
+	inherited := map[string]bool{}
 	for _, p := range rows {
 		heir, err := d.ownerOf(ctx, p.Path)
 		if err != nil {
@@ -228,9 +237,16 @@ func (d *drain) gone(ctx context.Context, a *attempt) {
 		if heir == 0 || heir == a.job.Subject.ID {
 			continue
 		}
+		inherited[p.Key] = true
 		p.Scene, p.WantedHash = heir, ""
 		a.pushed = append(a.pushed, p)
 		a.queue = append(a.queue, job.Scene(heir))
+	}
+	if !d.dry {
+		rows = slices.DeleteFunc(rows, func(p job.Pushed) bool { return inherited[p.Key] })
+		if a.err = d.release(ctx, rows); a.err != nil {
+			return
+		}
 	}
 	a.verdict = job.Gone
 	if d.dry {
@@ -278,7 +294,7 @@ func (d *drain) lookAtCatalogue(ctx context.Context, all []*attempt) {
 	known := d.matchAll(ctx, all)
 	for _, a := range all {
 		if rows := known[a.scene.ID]; !a.over() && !d.dry && d.asPushed(a, rows) {
-			d.protect(a, func() { d.coverAsPushed(ctx, a, rows) })
+			d.protect(a, func() { d.coverAsPushed(ctx, a, shown(a, rows)) })
 		}
 	}
 }
@@ -304,11 +320,22 @@ func (d *drain) matchAll(ctx context.Context, all []*attempt) map[int64][]job.Pu
 			continue
 		}
 		var err error
-		if a.found, err = d.match(ctx, a.scene, known[a.scene.ID]); err != nil {
+		if a.found, a.parts, err = d.match(ctx, a.scene, known[a.scene.ID]); err != nil {
 			a.err = err
 		}
 	}
 	return known
+}
+
+// shown are those of a scene's states whose items it has now. (The others' have gone
+// from Plex.)
+func shown(a *attempt, rows []job.Pushed) []job.Pushed {
+	if len(a.found.Hits) == 0 {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(p job.Pushed) bool {
+		return !slices.ContainsFunc(a.found.Hits, func(h match.Hit) bool { return h.Key == p.Key })
+	})
 }
 
 // coverAsPushed ends the attempt at a scene whose items are as we left them,
@@ -363,29 +390,28 @@ func (d *drain) asPushed(a *attempt, known []job.Pushed) bool {
 	if len(known) == 0 {
 		return false
 	}
-	byKey := map[string]job.Pushed{}
-	for _, p := range known {
-		if p.WantedHash != a.hash || len(p.Intent) > 0 {
-			return false
-		}
-		byKey[p.Key] = p
-	}
 	if len(a.found.Hits) == 0 {
 		// The index does not know the path, perhaps because it was never read. The
 		// item is where we left it as long as the file is.
 		for _, p := range known {
-			if !d.holds(*a.scene, p.Path) {
+			if !d.current(a, p) || !d.holds(*a.scene, p.Path) {
 				return false
 			}
 		}
 		return len(a.found.Ambiguous) == 0
 	}
 	for _, h := range a.found.Hits {
-		if _, ok := byKey[h.Key]; !ok {
+		i := slices.IndexFunc(known, func(p job.Pushed) bool { return p.Key == h.Key })
+		if i < 0 || !d.current(a, known[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// current reports whether the item has the scene's wanted state, as far as we know.
+func (w *Worker) current(a *attempt, p job.Pushed) bool {
+	return p.WantedHash == a.hash && len(p.Intent) == 0
 }
 
 // looksAtCover reports whether the scene's cover may differ from the poster that
@@ -409,10 +435,10 @@ func (w *Worker) lookups(s *Scene) []job.Lookup {
 }
 
 // match looks the scene's files up in the index.
-func (d *drain) match(ctx context.Context, s *Scene, known []job.Pushed) (match.Result, error) {
+func (d *drain) match(ctx context.Context, s *Scene, known []job.Pushed) (match.Result, []job.Part, error) {
 	parts, truncated, err := d.queue.Candidates(ctx, d.lookups(s)...)
 	if err != nil {
-		return match.Result{}, err
+		return match.Result{}, nil, err
 	}
 	in := match.Input{Files: s.Files, Rules: d.opt.Rules, Truncated: truncated}
 	for _, p := range known {
@@ -421,7 +447,7 @@ func (d *drain) match(ctx context.Context, s *Scene, known []job.Pushed) (match.
 	for _, p := range parts {
 		in.Parts = append(in.Parts, match.Part{Key: p.Key, Section: p.Section, Index: p.Index, Path: p.Path, Size: p.Size, Duration: p.Duration})
 	}
-	return match.Match(in), nil
+	return match.Match(in), parts, nil
 }
 
 // find makes sure that every scene has been looked up in an index that is fresh
@@ -457,6 +483,9 @@ func (d *drain) find(ctx context.Context, all []*attempt) {
 		a.asked = true
 		if len(a.found.Hits) == 0 {
 			a.err = d.notFound(a)
+			if d.opt.ScanPlex && !d.dry && len(a.found.Ambiguous) == 0 {
+				d.scanFor(ctx, a.scene)
+			}
 			continue
 		}
 		d.suggest(a.found)
@@ -556,10 +585,15 @@ func (d *drain) readItems(ctx context.Context, all []*attempt) {
 		failAll(all, err)
 		return
 	}
+	if err := d.bury(ctx, all, known); err != nil {
+		failAll(all, err)
+		return
+	}
 	for _, a := range all {
 		for _, t := range a.targets {
-			t.old = known.of(t.hit, a.scene.ID)
-			t.looksAt = d.looksAtCover(a.scene, t.old)
+			var stale []string
+			t.old, stale = known.of(t.hit, a.scene.ID)
+			a.forget = append(a.forget, stale...)
 		}
 	}
 	items := map[string]*Item{}
@@ -577,10 +611,17 @@ func (d *drain) readItems(ctx context.Context, all []*attempt) {
 				a.err = d.vanished(ctx, a, t.hit.Key)
 			default:
 				t.item = item
+				t.looksAt = d.looksAtCover(a.scene, t.old) || d.putsBack(t)
 				a.asked = true
 			}
 		}
 	}
+}
+
+// putsBack reports whether the poster that we set is to be set again, because the
+// item shows another.
+func (d *drain) putsBack(t *target) bool {
+	return t.old.Key == t.hit.Key && !d.opt.Merge.KeepPlexEdits && d.posterMoved(t.old, t.item)
 }
 
 // read reads up to a batch of items. If Plex chokes on them together, it is asked
@@ -676,18 +717,63 @@ func (d *drain) knownBases(ctx context.Context, keys, paths []string, scenes []i
 	return b, nil
 }
 
-// of returns the state that belongs to an item: by its rating key, whichever scene
-// wrote it, then by its path, then by its scene, where the old item is gone.
-func (b bases) of(h match.Hit, scene int64) job.Pushed {
-	if p, ok := b.byKey[h.Key]; ok {
-		return p
-	}
-	for _, p := range slices.Concat(b.byPath[h.Part.Path], b.byScene[scene]) {
-		if !b.live[p.Key] && (p.Section == h.Section || p.Path == h.Part.Path) {
-			return p
+// bury finds out which items are gone from Plex although the index still has them: a
+// renewal of the index shows what is new, not what has gone. It matters where a scene
+// has an item that was never written and a state of another: if that item is gone, the
+// state passes to the new one.
+func (d *drain) bury(ctx context.Context, all []*attempt, known bases) error {
+	var suspects []string
+	for _, a := range all {
+		for _, t := range a.targets {
+			if _, ok := known.byKey[t.hit.Key]; ok {
+				continue
+			}
+			for _, p := range slices.Concat(known.byScene[a.scene.ID], known.byPath[t.hit.Part.Path]) {
+				hit := slices.ContainsFunc(a.found.Hits, func(h match.Hit) bool { return h.Key == p.Key })
+				if known.live[p.Key] && !hit && !slices.Contains(suspects, p.Key) {
+					suspects = append(suspects, p.Key)
+				}
+			}
 		}
 	}
-	return job.Pushed{}
+	items, errs := map[string]*Item{}, map[string]error{}
+	for chunk := range slices.Chunk(suspects, batchSize) {
+		d.read(ctx, chunk, items, errs)
+	}
+	for _, key := range suspects {
+		if items[key] != nil || errs[key] != nil {
+			continue
+		}
+		if err := d.queue.ForgetItem(ctx, key); err != nil {
+			return err
+		}
+		known.live[key] = false
+	}
+	return nil
+}
+
+// of returns the state that belongs to an item: by its rating key, whichever scene
+// wrote it, then by its path, then by its scene, where the old item is gone; of
+// several, the newest. stale are the states of keys that are gone and of which the
+// item at this path, or the scene's, has a newer one: a drain that was killed between
+// two keys leaves them.
+func (b bases) of(h match.Hit, scene int64) (p job.Pushed, stale []string) {
+	p, found := b.byKey[h.Key]
+	for _, candidates := range [][]job.Pushed{b.byPath[h.Part.Path], b.byScene[scene]} {
+		candidates = slices.DeleteFunc(slices.Clone(candidates), func(c job.Pushed) bool {
+			return c.Key == h.Key || b.live[c.Key] || c.Section != h.Section && c.Path != h.Part.Path
+		})
+		slices.SortStableFunc(candidates, func(x, y job.Pushed) int { return y.At.Compare(x.At) })
+		for _, c := range candidates {
+			switch {
+			case !found:
+				p, found = c, true
+			case c.Path == h.Part.Path && c.Key != p.Key:
+				stale = append(stale, c.Key)
+			}
+		}
+	}
+	return p, stale
 }
 
 // mergeAll computes the edits and stores what the bases will be after them, so
@@ -748,7 +834,7 @@ func (d *drain) record(a *attempt, t *target, base merge.Base, intent *merge.Bas
 		p.PosterHash, p.PosterETag, p.ArtHash, p.Thumb, p.PosterAt = "", "", "", "", time.Time{}
 	}
 	p.Key, p.Section, p.Path, p.Scene = t.hit.Key, t.hit.Section, t.hit.Part.Path, a.scene.ID
-	p.Refs, p.At = refs(a.scene.Meta), d.now()
+	p.Refs, p.At, p.Seen = refs(a.scene.Meta), a.at, ""
 	var err error
 	if p.Base, err = json.Marshal(base); err != nil {
 		return p, err

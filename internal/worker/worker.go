@@ -36,6 +36,11 @@ type Queue interface {
 	Breaker(ctx context.Context, system job.System) (job.Breaker, error)
 	UpdateBreaker(ctx context.Context, now time.Time, system job.System, change func(job.Breaker) job.Breaker) (job.Breaker, error)
 
+	Enqueue(ctx context.Context, now time.Time, p job.Priority, subjects ...job.Subject) error
+	PushedScenes(ctx context.Context, after, last int64) ([]int64, error)
+	PushedAfter(ctx context.Context, after string, limit int) ([]job.Pushed, error)
+	LiveScenes(ctx context.Context, after, last int64) ([]int64, error)
+	DeadScenes(ctx context.Context, after, last int64) (map[int64]job.Class, error)
 	PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error)
 	PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error)
 	PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error)
@@ -85,6 +90,12 @@ type Stash interface {
 	// SceneIDs calls page with the ids of the scenes that show sub: all scenes for
 	// the library, none for an unknown subject.
 	SceneIDs(ctx context.Context, sub job.Subject, page func(ids []int64) error) error
+	// AllScenes calls page with all scenes whose ids are above after, ascending, and
+	// returns page's error.
+	AllScenes(ctx context.Context, after int64, page func([]Scene) error) error
+	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
+	// at or after then, and when each was.
+	UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error
 	// ScenesByBasename returns the scenes that have a file of this name.
 	ScenesByBasename(ctx context.Context, name string) ([]Scene, error)
 	// Cover fetches the picture at a scene's CoverURL, unless it is still the one
@@ -93,7 +104,10 @@ type Stash interface {
 }
 
 // Library is a library of Plex with movies in it.
-type Library struct{ Key, Title string }
+type Library struct {
+	Key, Title string
+	Folders    []string // as Plex sees them
+}
 
 // Item is an item of Plex in full detail.
 type Item struct {
@@ -133,6 +147,9 @@ type Plex interface {
 	// SetPicture makes img the item's picture; idempotent, and never uploads the
 	// same bytes twice. A picture that Plex would not take is ErrPicture.
 	SetPicture(ctx context.Context, key string, slot Slot, img []byte) error
+	// Scan asks Plex to scan one folder of a library, as Plex sees it; it returns
+	// before Plex has.
+	Scan(ctx context.Context, section, folder string) error
 	// Writes counts the requests so far that changed something.
 	Writes() int
 }
@@ -155,6 +172,10 @@ type Options struct {
 	// ExcludeTags are names, ids or patterns with * of tags whose scenes are left
 	// alone.
 	ExcludeTags []string
+	// ScanPlex: Plex is asked to scan the folder of a file that it lacks.
+	ScanPlex bool
+	// CompareEvery is the time between compares; 0 = never by itself.
+	CompareEvery time.Duration
 	// Writers is how many edits are under way at once; 0 = 2.
 	Writers int
 	// ByPerson: a person started this drain, so what waits is worked, and an open

@@ -31,7 +31,7 @@ func (d *drain) fetchCover(ctx context.Context, a *attempt) {
 		if !t.looksAt {
 			continue
 		}
-		switch known := t.old.Key == t.hit.Key && d.hasPictures(t.old); {
+		switch known := t.old.Key == t.hit.Key && d.hasPictures(t.old) && !d.putsBack(t); {
 		case !looks && known:
 			etag = t.old.PosterETag
 		case !known || etag != t.old.PosterETag:
@@ -170,8 +170,8 @@ func (d *drain) pictures(a *attempt, t *target) (poster, background bool) {
 	hash := sha1Hex(c.Bytes)
 	same := t.old.Key == t.hit.Key
 	// A thumb that moved since our write is a person's choice.
-	theirs := same && t.old.PosterHash != "" && t.old.Thumb != "" && t.item.Thumb != t.old.Thumb
-	poster = d.opt.Poster && !(same && t.old.PosterHash == hash) && !(theirs && d.opt.Merge.KeepPlexEdits)
+	theirs := same && d.posterMoved(t.old, t.item)
+	poster = d.opt.Poster && (!(same && t.old.PosterHash == hash) || theirs) && !(theirs && d.opt.Merge.KeepPlexEdits)
 	background = d.opt.Background && !(same && t.old.ArtHash == hash)
 	return poster, background
 }
@@ -360,12 +360,7 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	class := job.ClassOf(err)
 	switch {
 	case class == job.ClassStashUnreachable:
-		if _, err := d.queue.UpdateBreaker(context.WithoutCancel(ctx), now, job.Stash, func(b job.Breaker) job.Breaker {
-			return b.Failure(now, class, firstLine(err.Error()))
-		}); err != nil {
-			d.log.Error(err.Error())
-		}
-		d.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %s The jobs wait", sentence(err.Error())))
+		d.stashFailed(ctx, err)
 	case class.CountsForBreaker():
 		d.failed(ctx, class, err)
 	case a.asked:
@@ -390,6 +385,17 @@ func (d *drain) conclude(ctx context.Context, a *attempt) job.Ended {
 	}
 	level(fmt.Sprintf("%s: %s: %s", a.job.Subject, e.Outcome.Verdict, firstLine(e.Outcome.Error)))
 	return e
+}
+
+// stashFailed tells Stash's breaker of a failure and stops the drain.
+func (d *drain) stashFailed(ctx context.Context, err error) {
+	now := d.now()
+	if _, err := d.queue.UpdateBreaker(context.WithoutCancel(ctx), now, job.Stash, func(b job.Breaker) job.Breaker {
+		return b.Failure(now, job.ClassOf(err), firstLine(err.Error()))
+	}); err != nil {
+		d.log.Error(err.Error())
+	}
+	d.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %s The jobs wait", sentence(err.Error())))
 }
 
 // firstOut reports whether it is the first time in this run that Plex could not be
