@@ -34,6 +34,8 @@ In a shell it shows and mends what it does:
 
   plexsync status               what is queued, waiting and dead, and how Plex is
   plexsync process              work the queue now
+  plexsync compare              compare the whole library with Plex, now
+  plexsync preview              what a sync of all scenes would write; writes nothing
   plexsync explain ID           why scene ID is, or is not, in Plex as in Stash
   plexsync dlq list             list the dead letters
   plexsync dlq retry [ID ...]   queue dead letters again, all or the named ones
@@ -121,7 +123,7 @@ func (c *shell) run(words []string) error {
 	case "version":
 		fmt.Fprintln(c.stdout, "plexsync", version)
 		return nil
-	case "status", "process", "health":
+	case "status", "process", "health", "compare", "preview":
 		args["mode"] = command
 		if len(rest) > 0 {
 			return misuse("%s takes no more words, got %q", command, rest[0])

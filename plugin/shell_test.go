@@ -89,6 +89,10 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	w.plex.EditByPerson(item, simplex.Values{Scalars: map[string]string{"title": "Mine"}})
 	w.says(fmt.Sprintf("explain %d", scene), `title: "Mine" would become "A"`, `(last written by PlexSync: "A")`)
 
+	w.says("preview", `title: "Mine" would become "A"`, "Nothing was written")
+	w.says("compare", "1 changed in Plex", "1 done")
+	w.shows(item, map[string]string{"title": "A"})
+
 	stdout, _, code := w.shell("--json", "status")
 	var status struct {
 		Queued  int

@@ -566,6 +566,7 @@ func calls(ctx context.Context, c *Client) map[string]func() error {
 		"AllScenes":        func() error { return c.AllScenes(ctx, 0, func([]Scene) error { return nil }) },
 		"ScenesByBasename": func() error { _, err := c.ScenesByBasename(ctx, "a.mp4"); return err },
 		"RunTask":          func() error { _, err := c.RunTask(ctx, "", nil); return err },
+		"SceneCount":       func() error { _, err := c.SceneCount(ctx); return err },
 		"NewestUpdate":     func() error { _, err := c.NewestUpdate(ctx); return err },
 		"Tasks":            func() error { _, err := c.Tasks(ctx); return err },
 		"Folders":          func() error { _, err := c.Folders(ctx); return err },

@@ -52,6 +52,10 @@ const sceneFilesQuery = `query ($which: SceneFilterType, $size: Int!) {
 	}
 }`
 
+const countQuery = `query {
+	findScenes(filter: {per_page: 0}) { count }
+}`
+
 const newestQuery = `query {
 	findScenes(filter: {per_page: 1, sort: "updated_at", direction: DESC}) { scenes { id updated_at } }
 }`

@@ -345,6 +345,19 @@ func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids
 	})
 }
 
+// SceneCount is how many scenes Stash has.
+func (c *Client) SceneCount(ctx context.Context) (int, error) {
+	var out struct{ FindScenes *struct{ Count int } }
+	const op = "ask Stash how many scenes it has"
+	if err := c.query(ctx, op, countQuery, nil, &out); err != nil {
+		return 0, err
+	}
+	if out.FindScenes == nil || out.FindScenes.Count < 0 {
+		return 0, c.fail(ctx, op, errAnswer)
+	}
+	return out.FindScenes.Count, nil
+}
+
 // NewestUpdate is when a scene was last updated, to the second; zero if there is none.
 func (c *Client) NewestUpdate(ctx context.Context) (time.Time, error) {
 	const op = "ask Stash for its newest change"

@@ -121,7 +121,7 @@ type Waker struct {
 	lastAsk   time.Time
 	stands    string    // the task that stands in Stash's list
 	since     time.Time // since when, as far as we saw
-	left      int       // due jobs when the drain was last asked for
+	left      int       // what there was to do when the drain was last asked for
 	fruitless int       // drains in a row that left as many
 }
 
@@ -162,7 +162,7 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 	}
 	if s.Draining {
 		w.stands = ""
-		if s.Counts.Due < w.left {
+		if s.work(now) < w.left {
 			w.fruitless = 0
 		}
 		return watch, "", nil
@@ -242,6 +242,15 @@ func (w *Waker) next(s State, now time.Time) (at time.Time) {
 	return at
 }
 
+// work is how much a drain would have to do now.
+func (s State) work(now time.Time) int {
+	n := s.Counts.Due
+	if !s.Compare.IsZero() && !s.Compare.After(now) {
+		n++
+	}
+	return n
+}
+
 func latest(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
@@ -275,11 +284,11 @@ func (w *Waker) ask(ctx context.Context, s State, now time.Time, held time.Durat
 		return w.silence(ctx, now, err)
 	}
 	if asked.New {
-		if s.Counts.Due >= w.left && w.left > 0 {
+		if s.work(now) >= w.left && w.left > 0 {
 			w.fruitless++
 		}
 		w.asks++
-		w.lastAsk, w.left = now, s.Counts.Due
+		w.lastAsk, w.left = now, s.work(now)
 	}
 	switch {
 	case asked.Task == "":

@@ -25,6 +25,8 @@ type Comparing struct {
 	Ended time.Time `json:"ended,omitzero"`
 	// Full: every item is read in full, because a person asked.
 	Full bool `json:"full"`
+	// Total is how many scenes Stash had at its begin.
+	Total int `json:"total"`
 	// After is the last scene that was looked at.
 	After int64 `json:"after"`
 	Found Found `json:"found"`
@@ -216,6 +218,10 @@ func (d *drain) compareStep(ctx context.Context, c *Comparing) error {
 			}
 		}
 		d.index.level = indexFull + 1
+		var err error
+		if c.Total, err = d.stash.SceneCount(ctx); err != nil {
+			return err
+		}
 		if _, err := d.queue.TurnedUp(ctx, d.now()); err != nil {
 			return err
 		}
@@ -233,9 +239,11 @@ func (d *drain) compareStep(ctx context.Context, c *Comparing) error {
 	}
 	if len(scenes) > 0 {
 		c.After = scenes[len(scenes)-1].ID
+		d.walked(c.Found.Scenes(), c.Total)
 		d.log.Debug(fmt.Sprintf("Compared %d scenes", c.Found.Scenes()))
 		return writeMeta(ctx, d.queue, metaCompare, c)
 	}
+	d.walked(0, 0)
 	c.Ended = d.now().UTC()
 	if err := writeMeta(ctx, d.queue, metaCompared, c); err != nil {
 		return err
@@ -562,11 +570,16 @@ func (w *Worker) Preview(ctx context.Context, each func(PreviewedItem)) (Preview
 	if err := d.learn(ctx); err != nil {
 		return p, err
 	}
+	total, err := d.stash.SceneCount(ctx)
+	if err != nil {
+		return p, err
+	}
 	for after := int64(0); ; {
 		scenes, err := d.nextScenes(ctx, after)
 		if err != nil || len(scenes) == 0 {
 			return p, err
 		}
+		d.walked(p.Scenes, total)
 		after = scenes[len(scenes)-1].ID
 		for page := range slices.Chunk(scenes, batchSize) {
 			var all []*attempt

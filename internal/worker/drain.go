@@ -104,6 +104,7 @@ type drain struct {
 	lastLog  time.Time
 	relooked map[int64]bool  // scenes whose item had vanished once already
 	scanned  map[string]bool // folders that Plex was asked to scan
+	walk     bool            // the progress is that of a walk through all scenes
 	awaited  bool            // whether what Plex lacked was looked for
 	stale    bool            // an item had vanished: the index must be read in full
 	// dropsSeveral: this Plex honours several removals in one request.
@@ -369,7 +370,7 @@ func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 		d.idle.Broadcast()
 		d.mu.Unlock()
 		batch = batch[:0]
-		if total > 0 {
+		if total > 0 && !d.walking() {
 			d.progress(min(float64(done)/float64(total), 1))
 		}
 		if status {
@@ -397,6 +398,23 @@ func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 			timer.Reset(flushPause)
 		}
 	}
+}
+
+// walked tells how far a walk through all scenes is, in place of the progress of the
+// jobs that it makes; total 0 ends it.
+func (d *drain) walked(done, total int) {
+	d.mu.Lock()
+	d.walk = total > 0
+	d.mu.Unlock()
+	if total > 0 {
+		d.progress(min(float64(done)/float64(total), 1))
+	}
+}
+
+func (d *drain) walking() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.walk
 }
 
 // settle waits until the newest due event is settleQuiet old, at most settleMax.

@@ -93,6 +93,8 @@ type Stash interface {
 	// AllScenes calls page with all scenes whose ids are above after, ascending, and
 	// returns page's error.
 	AllScenes(ctx context.Context, after int64, page func([]Scene) error) error
+	// SceneCount is how many scenes there are.
+	SceneCount(ctx context.Context) (int, error)
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
 	// at or after then, and when each was.
 	UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error
