@@ -124,7 +124,7 @@ func listen() (*fakeStash, error) {
 	go http.Serve(l, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.asked.Add(1)
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprint(w, `{"data":{"runPluginTask":"1","findJob":{"status":"READY"}}}`)
+		fmt.Fprint(w, `{"data":{"runPluginTask":"1","jobQueue":[{"id":"1","status":"READY","description":"Running plugin task: PlexSync: process queue"}]}}`)
 	}))
 	return s, nil
 }
