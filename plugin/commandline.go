@@ -378,7 +378,13 @@ func explained(e worker.Explanation) []string {
 		if i.Background {
 			say("    the background would be set to the scene's cover")
 		}
-		if len(changes) == 0 && !i.Poster && !i.Background {
+		if len(i.Lock) > 0 {
+			say("    would be locked: %s", strings.Join(i.Lock, ", "))
+		}
+		if len(i.Unlock) > 0 {
+			say("    would be unlocked: %s", strings.Join(i.Unlock, ", "))
+		}
+		if i.Untouched() {
 			say("    shows what it should")
 		}
 	}

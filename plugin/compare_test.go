@@ -220,7 +220,6 @@ func TestAPreviewTellsAllAndWritesNothing(t *testing.T) {
 	w, f := newFilms(t, nil)
 	w.set(map[string]any{"paused": true})
 	w.edit(f.scenes[0], map[string]any{"title": "Else", "details": ""})
-	w.set(map[string]any{"paused": nil})
 	w.film("new.mp4", simstash.Scene{Title: "New"})
 	w.film("empty.mp4", simstash.Scene{})
 	w.stash.AddScene(simstash.Scene{Title: "Lacking", Files: []*simstash.File{{Path: "/data/none.mp4"}}})
@@ -234,6 +233,7 @@ func TestAPreviewTellsAllAndWritesNothing(t *testing.T) {
 	if c := w.plex.Counts(); c.Writes+c.Uploads+c.Scans != 0 || fmt.Sprint(w.plex.Snapshot()) != before {
 		t.Errorf("Plex was written to: %v", c.ByRoute)
 	}
+	w.set(map[string]any{"paused": nil})
 	w.task("Process queue")
 	w.shows(f.items[0], map[string]string{"title": "Else", "summary": ""})
 }
@@ -386,6 +386,16 @@ func TestWhoLeavesTakesTheLocksAlong(t *testing.T) {
 	if locks := w.item(f.items[0]).Locks; !slices.Contains(locks, "title") || !slices.Contains(locks, "genre") || !slices.Contains(locks, "thumb") {
 		t.Fatalf("locks %v", locks)
 	}
+	w.task("Unlock fields")
+	w.wantLog(simstash.LevelWarning, "leaveUnlocked is off")
+	var e worker.Explanation
+	must(t, w.operation(map[string]any{"mode": "explain", "scene_id": f.scenes[0]}, &e))
+	if len(e.Items) != 1 || e.Items[0].Untouched() || !slices.Contains(e.Items[0].Lock, "title") || e.Decision != "1 item would be written" {
+		t.Errorf("explained: %+v", e)
+	}
+	w.task("Preview changes")
+	w.wantLog(simstash.LevelInfo, "locks: 4 items")
+	w.task("Compare with Plex") // locks them again
 	w.set(map[string]any{"leaveUnlocked": true})
 	w.task("Unlock fields")
 	w.wantLog(simstash.LevelInfo, "Items whose fields are no longer locked: 4")

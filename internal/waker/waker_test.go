@@ -319,6 +319,41 @@ func TestWhatPlexLacksIsLookedForNowAndThen(t *testing.T) {
 	})
 }
 
+func TestWhatChangedWithoutAnEventIsNoticedInMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ready(0, 0)
+		f.state = State{Compare: time.Now().Add(24 * time.Hour)}
+		changed := time.Now().Add(time.Hour)
+		f.onLook = func(f *fake) { f.settings.Changed = f.asked == 0 && !time.Now().Before(changed) }
+		f.drain = func(*fake) {}
+		run(t, f, 3*time.Hour)
+		if f.asked != 1 || f.askedAt[0].Sub(changed) > keepAlive+look {
+			t.Errorf("asked at %v, changed at %v", f.askedAt, changed)
+		}
+	})
+}
+
+// TestTheLibraryIsComparedWhenItIsTime, and one that cannot be is not asked for all the
+// time.
+func TestTheLibraryIsComparedWhenItIsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := ready(0, 0)
+		every := 24 * time.Hour
+		f.state = State{Compare: time.Now().Add(every)}
+		f.drain = func(f *fake) { f.state.Compare = time.Now().Add(every) }
+		run(t, f, 73*time.Hour)
+		if f.asked != 3 || f.looks > 73*130 {
+			t.Errorf("asked %d times in three days, %d looks", f.asked, f.looks)
+		}
+		f.drain = nil
+		f.asked = 0
+		run(t, f, 24*time.Hour)
+		if f.asked > 160 {
+			t.Errorf("a compare that gets nowhere is asked for %d times a day", f.asked)
+		}
+	})
+}
+
 func TestAWakerThatIsToldToStopStops(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(context.Background())

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -266,7 +267,7 @@ func (d *drain) comparePage(ctx context.Context, c *Comparing, scenes []Scene) e
 		return err
 	}
 	for _, id := range ours {
-		if !slices.ContainsFunc(scenes, func(s Scene) bool { return s.ID == id }) {
+		if _, there := slices.BinarySearchFunc(scenes, id, func(s Scene, id int64) int { return cmp.Compare(s.ID, id) }); !there {
 			queue = append(queue, job.Scene(id))
 			c.Found.Gone++
 		}
@@ -557,6 +558,8 @@ type PreviewedItem struct {
 	Key     string           `json:"key"`
 	Changes []ExplainedField `json:"changes"`
 	Poster  bool             `json:"poster"`
+	// Locks: fields are locked or unlocked.
+	Locks bool `json:"locks"`
 }
 
 // maxPreviewed is how many items a preview tells in detail.
@@ -625,8 +628,9 @@ func (d *drain) previewed(ctx context.Context, a *attempt, p *Previewed, each fu
 		}
 		x := d.explainItem(a, t)
 		item := PreviewedItem{Scene: a.scene.ID, Title: a.scene.Meta.Title, Key: x.Key, Changes: x.Changes(),
+			Locks:  len(x.Lock)+len(x.Unlock) > 0,
 			Poster: x.Poster || a.cover == nil && t.old.Key == "" && d.opt.Poster && a.scene.CoverURL != ""}
-		if len(item.Changes) == 0 && !item.Poster {
+		if x.Untouched() && !item.Poster {
 			p.Same++
 			continue
 		}
@@ -636,6 +640,12 @@ func (d *drain) previewed(ctx context.Context, a *attempt, p *Previewed, each fu
 		}
 		if item.Poster {
 			p.Fields["poster"]++
+		}
+		if x.Background {
+			p.Fields["background"]++
+		}
+		if item.Locks {
+			p.Fields["locks"]++
 		}
 		if len(p.First) < maxPreviewed {
 			p.First = append(p.First, item)

@@ -51,6 +51,14 @@ type ExplainedItem struct {
 	// Poster and Background: a new picture would be set.
 	Poster     bool `json:"poster"`
 	Background bool `json:"background"`
+	// Lock and Unlock are the fields whose locks would be changed.
+	Lock   []string `json:"lock"`
+	Unlock []string `json:"unlock"`
+}
+
+// Untouched reports whether nothing of the item would be written.
+func (i ExplainedItem) Untouched() bool {
+	return len(i.Changes()) == 0 && !i.Poster && !i.Background && len(i.Lock)+len(i.Unlock) == 0
 }
 
 // ExplainedField is one field. Lists are joined by commas.
@@ -170,8 +178,14 @@ func (d *drain) decision(ctx context.Context, a *attempt) string {
 }
 
 func (d *drain) explainItem(a *attempt, t *target) ExplainedItem {
-	x := ExplainedItem{Key: t.hit.Key, Path: t.hit.Part.Path, Rung: t.hit.Rung.String(), Fields: []ExplainedField{}}
+	x := ExplainedItem{Key: t.hit.Key, Path: t.hit.Part.Path, Rung: t.hit.Rung.String(), Fields: []ExplainedField{}, Lock: []string{}, Unlock: []string{}}
 	x.Poster, x.Background = d.pictures(a, t)
+	for _, f := range t.edit.Lock {
+		x.Lock = append(x.Lock, string(f))
+	}
+	for _, f := range t.edit.Unlock {
+		x.Unlock = append(x.Unlock, string(f))
+	}
 	written := map[merge.Field]string{}
 	for _, c := range t.edit.Changes(t.item.State) {
 		written[c.Field] = c.New

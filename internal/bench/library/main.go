@@ -1,0 +1,515 @@
+// Command library measures what a whole library costs: the built plugin between a
+// simulated Stash and a simulated Plex, both in this process.
+//
+//	go run ./internal/bench/library -plugin dist/plexsync
+//
+// Counts (requests, writes) are exact and the same everywhere. Times are compared with
+// what Plex itself needs for the writes, or with the smaller row of the same table;
+// alone they mean little, because the simulators share the machine.
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"image"
+	"image/png"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/simplex"
+	"github.com/plexsync/plexsync/internal/simstash"
+	"github.com/plexsync/plexsync/internal/store"
+)
+
+func main() {
+	plugin := flag.String("plugin", "dist/plexsync", "folder of the built plugin")
+	small := flag.Bool("small", false, "small libraries, and fail if a count is over its budget")
+	full := flag.Bool("full", false, "10,000 scenes at every latency, which takes half an hour")
+	out := flag.String("json", "bench-library.json", "file for the results")
+	flag.Parse()
+	dir, err := filepath.Abs(*plugin)
+	if err == nil {
+		err = run(dir, *small, *full, *out)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// row is one measurement. What does not apply is left out.
+type row struct {
+	Name   string  `json:"name"`
+	Scenes int     `json:"scenes"`
+	Wall   float64 `json:"seconds"`
+	CPU    float64 `json:"cpu_seconds"`
+	// PeakMiB is the plugin's peak resident memory.
+	PeakMiB float64 `json:"peak_mib"`
+	// Requests by kind, per scene.
+	Writes  float64 `json:"plex_writes_per_scene"`
+	Reads   float64 `json:"plex_reads_per_scene"`
+	Uploads float64 `json:"plex_uploads_per_scene"`
+	Stash   float64 `json:"stash_requests_per_scene"`
+	// Share is how much of the time Plex's only writer was busy.
+	Share float64 `json:"share_of_plex_write_time"`
+	// Exponent of the growth of the time since the row before: 1 = linear.
+	Exponent float64 `json:"growth_exponent,omitempty"`
+}
+
+func run(plugin string, small, full bool, out string) error {
+	results := map[string]any{}
+	var over []string
+	budget := func(what string, value, most float64) {
+		if value > most {
+			over = append(over, fmt.Sprintf("%s is %.3f, the budget is %.3f", what, value, most))
+		}
+	}
+
+	sizes := []struct {
+		n  int
+		at time.Duration
+	}{{10_000, time.Millisecond}, {2_000, 20 * time.Millisecond}, {500, 100 * time.Millisecond}}
+	switch {
+	case small:
+		sizes = sizes[:1]
+		sizes[0].n = 500
+	case full:
+		sizes[1].n, sizes[2].n = 10_000, 10_000
+	}
+	head("drain")
+	var drains []row
+	for _, s := range sizes {
+		for _, posters := range []bool{false, true} {
+			w, err := newWorld(plugin, s.n, posters, s.at)
+			if err != nil {
+				return err
+			}
+			name := fmt.Sprintf("changed, writes of %v", s.at)
+			if posters {
+				name += ", with posters"
+			}
+			r, err := w.task(name, "Sync all scenes")
+			if err == nil && !posters {
+				budget(name+": writes per scene", r.Writes, 1.02)
+				budget(name+": reads per scene", r.Reads, 0.05+10/float64(s.n))
+			}
+			if err == nil {
+				show(r)
+				drains = append(drains, r)
+				r, err = w.task("the same, unchanged", "Sync all scenes")
+				budget("unchanged: requests to Plex per scene", r.Writes+r.Reads+r.Uploads, 0)
+			}
+			w.close()
+			if err != nil {
+				return err
+			}
+			show(r)
+			drains = append(drains, r)
+		}
+	}
+	results["drain"] = drains
+
+	head("compare")
+	compares := []int{1_000, 10_000, 100_000}
+	if small {
+		compares = []int{300, 600}
+	}
+	var rows []row
+	for _, n := range compares {
+		w, err := newWorld(plugin, n, false, 0)
+		if err != nil {
+			return err
+		}
+		r, err := w.task("first sync", "Sync all scenes")
+		if err == nil {
+			// What was written is read once in full; the second has nothing to do.
+			_, err = w.task("", "Compare with Plex")
+		}
+		if err == nil {
+			if err = w.scheduleCompare(); err == nil {
+				r, err = w.task(fmt.Sprintf("unchanged, %d scenes", n), "Process queue")
+			}
+		}
+		w.close()
+		if err != nil {
+			return err
+		}
+		if len(rows) > 0 {
+			last := rows[len(rows)-1]
+			r.Exponent = math.Log(r.Wall/last.Wall) / math.Log(float64(n)/float64(last.Scenes))
+		}
+		budget("compare: reads per scene", r.Reads, 0.01+10/float64(n))
+		budget("compare: peak MiB", r.PeakMiB, 150)
+		show(r)
+		rows = append(rows, r)
+	}
+	results["compare"] = rows
+
+	if !small {
+		if err := others(plugin, results); err != nil {
+			return err
+		}
+	}
+	data, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(out, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	if len(over) > 0 {
+		return fmt.Errorf("over budget:\n  %s", strings.Join(over, "\n  "))
+	}
+	return nil
+}
+
+func head(what string) {
+	fmt.Printf("\n%-34s %7s %8s %8s %9s %8s %8s %8s %8s %7s %8s\n", what, "scenes", "s", "CPU s", "peak MiB", "writes", "reads", "uploads", "Stash", "share", "growth")
+}
+
+func show(r row) {
+	growth := "-"
+	if r.Exponent != 0 {
+		growth = fmt.Sprintf("%.2f", r.Exponent)
+	}
+	fmt.Printf("%-34s %7d %8.1f %8.1f %9.1f %8.3f %8.3f %8.3f %8.3f %6.0f%% %8s\n", r.Name, r.Scenes, r.Wall, r.CPU, r.PeakMiB, r.Writes, r.Reads, r.Uploads, r.Stash, 100*r.Share, growth)
+}
+
+// world is both servers with the plugin between them.
+type world struct {
+	dir    string
+	scenes int
+	stash  *simstash.Server
+	plex   *simplex.Server
+	stop   func()
+	ids    []int64
+}
+
+const token = "bench-token"
+
+func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*world, error) {
+	dir, err := os.MkdirTemp("", "plexsync-bench")
+	if err != nil {
+		return nil, err
+	}
+	w := &world{dir: dir, scenes: n}
+	w.plex = simplex.New(simplex.Options{Token: token, WriteTime: writeTime, ReadLatency: writeTime})
+	section := w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
+	address, stop := w.plex.Start()
+	w.stop = stop
+	w.stash = simstash.New(simstash.Options{Dir: dir, Cwd: dir, RequestLog: 10})
+	w.stash.Start()
+	if err := w.stash.LoadPlugin(plugin); err != nil {
+		return nil, err
+	}
+	w.stash.SetPluginSettings("plexsync", map[string]any{"plexUrl": address, "plexToken": token, "pathRules": "/data => /media", "compareEveryHours": -1})
+	var tags, people []int64
+	for i := range 40 {
+		tags = append(tags, w.stash.AddTag(simstash.Tag{Name: fmt.Sprintf("Tag %d", i)}))
+		people = append(people, w.stash.AddPerformer(simstash.Performer{Name: fmt.Sprintf("Person %d", i)}))
+	}
+	studio := w.stash.AddStudio(simstash.Studio{Name: "Studio"})
+	for i := range n {
+		s := simstash.Scene{Title: fmt.Sprintf("Scene %d", i), Details: "Some lines about it, as people write them. " + strconv.Itoa(i), Date: "2021-02-03", StudioID: studio,
+			TagIDs: []int64{tags[i%40], tags[(i+7)%40], tags[(i+13)%40]}, PerformerIDs: []int64{people[i%40], people[(i+3)%40]},
+			Files: []*simstash.File{{Path: fmt.Sprintf("/data/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 600}}}
+		if posters {
+			s.Cover = picture(i)
+		}
+		w.ids = append(w.ids, w.stash.AddScene(s))
+		w.plex.AddItem(section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: fmt.Sprintf("/media/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 10 * time.Minute}}})
+	}
+	return w, nil
+}
+
+// close ends the servers, and the waker, which lives on on purpose.
+func (w *world) close() {
+	if text, err := os.ReadFile(filepath.Join(w.dir, "plexsync", "waker.lock")); err == nil {
+		if pid, err := strconv.Atoi(string(text)); err == nil {
+			if p, err := os.FindProcess(pid); err == nil {
+				p.Kill()
+			}
+		}
+	}
+	w.stash.Close()
+	w.stop()
+	os.RemoveAll(w.dir)
+}
+
+// picture is a cover of the size that covers have.
+func picture(seed int) []byte {
+	img := image.NewGray(image.Rect(0, 0, 200, 112))
+	for i := range img.Pix {
+		img.Pix[i] = byte(i * (seed + 1) / 3)
+	}
+	var b bytes.Buffer
+	png.Encode(&b, img)
+	return b.Bytes()
+}
+
+// task runs a task and measures it.
+func (w *world) task(name, task string) (row, error) {
+	w.plex.ResetCounts()
+	w.stash.ResetCounts()
+	busy := w.plex.WriteBusy()
+	peak := watch(w.dir)
+	began := time.Now()
+	w.stash.RunTask("plexsync", task)
+	if err := w.stash.WaitIdle(context.Background()); err != nil {
+		return row{}, err
+	}
+	r := row{Name: name, Scenes: w.scenes, Wall: time.Since(began).Seconds()}
+	m := peak()
+	n, c := float64(w.scenes), w.plex.Counts()
+	r.PeakMiB, r.CPU = m.peak, m.cpu
+	r.Writes, r.Uploads = float64(c.Writes)/n, float64(c.Uploads)/n
+	r.Reads = float64(c.Total-c.Writes-c.Uploads) / n
+	r.Stash = float64(w.stash.Counts().Requests) / n
+	r.Share = (w.plex.WriteBusy() - busy).Seconds() / r.Wall
+	for _, l := range w.stash.Logs(simstash.LevelError) {
+		return r, fmt.Errorf("%s: %s", task, l.Text)
+	}
+	return r, nil
+}
+
+// scheduleCompare makes the next drain compare as by its schedule.
+func (w *world) scheduleCompare() error {
+	ctx := context.Background()
+	db, err := store.Open(ctx, filepath.Join(w.dir, "plexsync"), time.Now())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return db.SetMeta(ctx, store.MetaCompare, fmt.Sprintf(`{"asked":%q}`, time.Now().UTC().Format(time.RFC3339)))
+}
+
+// usage is what processes took.
+type usage struct {
+	peak, cpu float64 // MiB, seconds
+	switches  int     // voluntary context switches
+}
+
+// watch samples the processes that run in dir until the function that it returns is
+// called. A child's own counters begin with the size of its parent, which is this
+// process with both servers; the kernel's high-water mark of the process does not.
+func watch(dir string) func() usage {
+	stop := make(chan struct{})
+	var total usage
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		last := map[string]usage{}
+		for {
+			all, _ := filepath.Glob("/proc/[0-9]*/cwd")
+			for _, link := range all {
+				if cwd, err := os.Readlink(link); err != nil || cwd != dir {
+					continue
+				}
+				if u, ok := sample(filepath.Dir(link)); ok {
+					last[link] = u
+				}
+			}
+			select {
+			case <-stop:
+				for _, u := range last {
+					total.peak = max(total.peak, u.peak)
+					total.cpu += u.cpu
+					total.switches += u.switches
+				}
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+		}
+	})
+	return func() usage {
+		close(stop)
+		wg.Wait()
+		return total
+	}
+}
+
+// sample reads one process.
+func sample(proc string) (u usage, ok bool) {
+	line, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
+	if !strings.Contains(string(line), "plexsync") || strings.Contains(string(line), "waker") {
+		return u, false
+	}
+	return counters(proc)
+}
+
+func counters(proc string) (u usage, ok bool) {
+	status, err := os.ReadFile(filepath.Join(proc, "status"))
+	if err != nil {
+		return u, false
+	}
+	for _, line := range strings.Split(string(status), "\n") {
+		f := strings.Fields(line)
+		if len(f) < 2 {
+			continue
+		}
+		n, _ := strconv.Atoi(f[1])
+		switch f[0] {
+		case "VmHWM:":
+			u.peak = float64(n) / 1024
+		case "voluntary_ctxt_switches:":
+			u.switches = n
+		}
+	}
+	stat, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return u, false
+	}
+	f := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(f) > 13 {
+		user, _ := strconv.ParseFloat(f[11], 64)
+		system, _ := strconv.ParseFloat(f[12], 64)
+		u.cpu = (user + system) / 100 // ticks: 100 a second on Linux
+	}
+	return u, true
+}
+
+// others measures what is not a table of its own.
+func others(plugin string, results map[string]any) error {
+	fmt.Println()
+	say := func(name, format string, value any) {
+		results[name] = value
+		fmt.Printf("%-58s "+format+"\n", strings.ReplaceAll(name, "_", " "), value)
+	}
+	// Saving in Stash, with and without the plugin, in turns.
+	w, err := newWorld(plugin, 1_000, false, 0)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	without, err := newWorld(plugin, 1_000, false, 0)
+	if err != nil {
+		return err
+	}
+	defer without.close()
+	if err := without.stash.Query(context.Background(), `mutation { setPluginsEnabled(enabledMap: {plexsync: false}) }`, nil, nil); err != nil {
+		return err
+	}
+	timed := func(w *world, f func(*world) error) (float64, error) {
+		began := time.Now()
+		err := f(w)
+		return time.Since(began).Seconds() * 1000, err
+	}
+	var a, b []float64
+	for i := range 100 {
+		edit := func(w *world) error {
+			return w.stash.EditScene(w.ids[i], map[string]any{"title": fmt.Sprintf("Title %d", i)})
+		}
+		x, err := timed(w, edit)
+		if err != nil {
+			return err
+		}
+		y, err := timed(without, edit)
+		if err != nil {
+			return err
+		}
+		a, b = append(a, x), append(b, y)
+	}
+	say("sceneUpdate_with_plugin_ms", "%.1f", median(a))
+	say("sceneUpdate_without_ms", "%.1f", median(b))
+	bulk := func(w *world) error {
+		return w.stash.Query(context.Background(), `mutation($ids: [ID!]!) { bulkSceneUpdate(input: {ids: $ids, director: "Ann"}) { id } }`, map[string]any{"ids": w.ids}, nil)
+	}
+	x, err := timed(w, bulk)
+	if err != nil {
+		return err
+	}
+	y, err := timed(without, bulk)
+	if err != nil {
+		return err
+	}
+	say("bulk_update_of_1000_with_plugin_ms_per_scene", "%.1f", x/1000)
+	say("bulk_update_of_1000_without_ms_per_scene", "%.1f", y/1000)
+	if err := w.stash.WaitIdle(context.Background()); err != nil {
+		return err
+	}
+
+	// From the start of a drain to its first write.
+	w.plex.ResetCounts()
+	began := time.Now()
+	w.stash.RunTask("plexsync", "Process queue")
+	if err := w.stash.WaitIdle(context.Background()); err != nil {
+		return err
+	}
+	_ = began
+	if err := w.stash.EditScene(w.ids[0], map[string]any{"title": "The last"}); err != nil {
+		return err
+	}
+	began = time.Now()
+	if err := w.stash.WaitIdle(context.Background()); err != nil {
+		return err
+	}
+	for _, r := range w.plex.Requests() {
+		if r.Method == "PUT" && r.At.After(began) {
+			say("edit_to_first_write_ms_of_which_1000_settling", "%.0f", r.At.Sub(began).Seconds()*1000)
+			break
+		}
+	}
+
+	// Queueing.
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "plexsync-bench")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	db, err := store.Open(ctx, dir, time.Now())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var took []float64
+	for block := range 100 {
+		subjects := make([]job.Subject, 1000)
+		for i := range subjects {
+			subjects[i] = job.Scene(int64(block*1000 + i + 1))
+		}
+		began := time.Now()
+		if err := db.Enqueue(ctx, time.Now(), job.PriorityBulk, subjects...); err != nil {
+			return err
+		}
+		took = append(took, time.Since(began).Seconds())
+	}
+	say("enqueue_of_100000_last_ten_thousand_by_first", "%.2f", median(took[90:])/median(took[:10]))
+
+	// The waker, while Plex is out.
+	w.plex.Set(func(o *simplex.Options) { o.Down = true })
+	if err := w.stash.EditScene(w.ids[0], map[string]any{"title": "Out"}); err != nil {
+		return err
+	}
+	time.Sleep(30 * time.Second)
+	text, err := os.ReadFile(filepath.Join(w.dir, "plexsync", "waker.lock"))
+	if err != nil {
+		return err
+	}
+	proc := filepath.Join("/proc", strings.TrimSpace(string(text)))
+	first, _ := counters(proc)
+	time.Sleep(2 * time.Minute)
+	second, ok := counters(proc)
+	if !ok {
+		return fmt.Errorf("the waker has ended in the outage")
+	}
+	say("waker_in_an_outage_cpu_ms_per_minute", "%.1f", (second.cpu-first.cpu)*1000/2)
+	say("waker_in_an_outage_wakeups_per_minute", "%.1f", float64(second.switches-first.switches)/2)
+	say("waker_peak_mib", "%.1f", second.peak)
+	return nil
+}
+
+func median(all []float64) float64 {
+	all = slices.Clone(all)
+	slices.Sort(all)
+	return all[len(all)/2]
+}
