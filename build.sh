@@ -94,12 +94,14 @@ test)
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	PLEXSYNC_DIST="$PWD/dist/plexsync" go test -race -timeout 30m ./...
+	go run ./internal/bench/library -plugin dist/plexsync -small -json /dev/null
 	fuzz
 	windows
 	;;
 bench)
 	build
-	exec go run ./internal/bench -plugin dist/plexsync
+	go run ./internal/bench -plugin dist/plexsync
+	go run ./internal/bench/library -plugin dist/plexsync
 	;;
 clean)
 	rm -rf dist

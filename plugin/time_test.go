@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +30,7 @@ type bubble struct {
 	plex    *simplex.Server
 	section string
 	db      *store.Store
+	queue   worker.Queue // nil = db
 }
 
 func newBubble(t *testing.T) *bubble {
@@ -67,7 +69,11 @@ func (b *bubble) worker() *worker.Worker {
 	b.Helper()
 	st, err := stash.New(stash.Options{URL: "http://stash.test:9999", Transport: b.stash.Transport()})
 	must(b, err)
-	return worker.New(worker.Deps{Queue: b.db, Stash: stashSide{st, false}, Plex: plexSide{b.client()}, Log: slog.New(host.NewHandler(io.Discard, nil))},
+	queue := b.queue
+	if queue == nil {
+		queue = b.db
+	}
+	return worker.New(worker.Deps{Queue: queue, Stash: stashSide{st, false}, Plex: plexSide{b.client()}, Log: slog.New(host.NewHandler(io.Discard, nil))},
 		worker.Options{Merge: merge.DefaultOptions(), Rules: match.Rules{}})
 }
 
@@ -210,6 +216,64 @@ func TestAPoisonousItemIsTriedAtGrowingPausesAndStopsNobody(t *testing.T) {
 		}
 		if br, err := b.db.Breaker(context.Background(), job.Plex); err != nil || !br.Closed() {
 			t.Errorf("an item's error opened the breaker: %+v, %v", br, err)
+		}
+	})
+}
+
+// leases counts how many jobs are leased at once.
+type leases struct {
+	*store.Store
+	got []int
+}
+
+func (l *leases) Lease(ctx context.Context, now time.Time, limit int, token string) ([]job.Job, error) {
+	jobs, err := l.Store.Lease(ctx, now, limit, token)
+	l.got = append(l.got, len(jobs))
+	return jobs, err
+}
+
+func TestAfterAnOutageTheRateRisesStepByStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.db.Close()
+		for i := range 260 {
+			b.film(fmt.Sprintf("%03d.mp4", i))
+		}
+		b.plex.Set(func(o *simplex.Options) { o.Down = true })
+		b.drain()
+		b.plex.Set(func(o *simplex.Options) { o.Down = false })
+		time.Sleep(time.Minute)
+		l := &leases{Store: b.db}
+		b.queue = l
+		b.drain()
+		if want := []int{1, 2, 4, 8, 16, 32, 64, 100, 33, 0}; !slices.Equal(l.got, want) {
+			t.Errorf("leased %v at once, want %v", l.got, want)
+		}
+	})
+}
+
+func TestASlowPlexGetsOneEditAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBubble(t)
+		defer b.db.Close()
+		var items []string
+		for i := range 40 {
+			_, item := b.film(fmt.Sprintf("%02d.mp4", i))
+			items = append(items, item)
+		}
+		b.plex.Set(func(o *simplex.Options) { o.WriteLatency = 5 * time.Second })
+		go func() {
+			time.Sleep(30 * time.Second)
+			b.plex.ResetCounts()
+		}()
+		b.drain()
+		if c := b.plex.Counts(); c.PeakWrites != 1 || c.Writes < 20 {
+			t.Errorf("%d writes at once to a slow Plex, %d in all", c.PeakWrites, c.Writes)
+		}
+		for i, item := range items {
+			if it, _ := b.plex.Item(item); it.Scalars["title"] != fmt.Sprintf("%02d.mp4", i) {
+				t.Errorf("item %s is %q", item, it.Scalars["title"])
+			}
 		}
 	})
 }

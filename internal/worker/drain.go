@@ -104,9 +104,13 @@ type drain struct {
 	lastLog  time.Time
 	relooked map[int64]bool  // scenes whose item had vanished once already
 	scanned  map[string]bool // folders that Plex was asked to scan
-	walk     bool            // the progress is that of a walk through all scenes
-	awaited  bool            // whether what Plex lacked was looked for
-	stale    bool            // an item had vanished: the index must be read in full
+	editTime time.Duration   // of late, on average
+	// recovering is how many jobs were leased at once since an outage; 0 = as many as
+	// ever.
+	recovering int
+	walk       bool // the progress is that of a walk through all scenes
+	awaited    bool // whether what Plex lacked was looked for
+	stale      bool // an item had vanished: the index must be read in full
 	// dropsSeveral: this Plex honours several removals in one request.
 	dropsSeveral bool
 	fatal        error
@@ -158,12 +162,10 @@ func (d *drain) work(ctx context.Context) error {
 			ready <- a
 		}
 	})
-	for range d.opt.Writers {
+	first := make(chan struct{})
+	for number := range d.opt.Writers {
 		writers.Go(func() {
-			for a := range ready {
-				d.protect(a, func() { d.write(ctx, a) })
-				ended <- d.conclude(ctx, a)
-			}
+			d.writer(ctx, number, first, ready, func(a *attempt) { ended <- d.conclude(ctx, a) })
 		})
 	}
 	stages.Go(func() {
@@ -234,8 +236,8 @@ func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
 				return ctx.Err()
 			}
 		}
-		if limit == 1 {
-			d.waitIdle() // half-open: its end decides
+		if limit < batchSize {
+			d.waitIdle() // half-open, where the end of one decides, or just recovered
 		}
 	}
 }
@@ -257,7 +259,7 @@ func (d *drain) permit(ctx context.Context) (int, error) {
 	case b.State == job.BreakerHalfOpen:
 		return 1, nil
 	case b.Closed():
-		return batchSize, nil
+		return d.ramp(), nil
 	}
 	p, err := Probe(ctx, d.queue, d.plex, d.now, d.opt.ByPerson)
 	if err != nil {

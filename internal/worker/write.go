@@ -234,7 +234,10 @@ func (d *drain) edit(ctx context.Context, a *attempt, t *target, e merge.Edit) (
 	next, long := t.next, false
 	for round := 0; ; round++ {
 		chunked := d.plex.Chunked(t.hit.Section, t.hit.Key, e)
-		if err := d.plex.Edit(ctx, t.hit.Section, t.hit.Key, e, long); err != nil {
+		began := d.now()
+		err := d.plex.Edit(ctx, t.hit.Section, t.hit.Key, e, long)
+		d.edited(d.now().Sub(began))
+		if err != nil {
 			if job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404 {
 				return next, d.vanished(ctx, a, t.hit.Key)
 			}
@@ -419,6 +422,9 @@ func (d *drain) succeeded(ctx context.Context) {
 		return
 	}
 	if !before.Closed() {
+		d.mu.Lock()
+		d.recovering = 1
+		d.mu.Unlock()
 		d.log.Info("Plex works again; the jobs that waited are worked now")
 	}
 }

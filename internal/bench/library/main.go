@@ -262,7 +262,7 @@ func (w *world) task(name, task string) (row, error) {
 	w.plex.ResetCounts()
 	w.stash.ResetCounts()
 	busy := w.plex.WriteBusy()
-	peak := watch(w.dir)
+	peak := watch(w.dir, false)
 	began := time.Now()
 	w.stash.RunTask("plexsync", task)
 	if err := w.stash.WaitIdle(context.Background()); err != nil {
@@ -299,10 +299,10 @@ type usage struct {
 	switches  int     // voluntary context switches
 }
 
-// watch samples the processes that run in dir until the function that it returns is
+// watch samples the processes that run in dir, the waker only if asked, until the function that it returns is
 // called. A child's own counters begin with the size of its parent, which is this
 // process with both servers; the kernel's high-water mark of the process does not.
-func watch(dir string) func() usage {
+func watch(dir string, wakers bool) func() usage {
 	stop := make(chan struct{})
 	var total usage
 	var wg sync.WaitGroup
@@ -314,7 +314,7 @@ func watch(dir string) func() usage {
 				if cwd, err := os.Readlink(link); err != nil || cwd != dir {
 					continue
 				}
-				if u, ok := sample(filepath.Dir(link)); ok {
+				if u, ok := sample(filepath.Dir(link), wakers); ok {
 					last[link] = u
 				}
 			}
@@ -338,9 +338,9 @@ func watch(dir string) func() usage {
 }
 
 // sample reads one process.
-func sample(proc string) (u usage, ok bool) {
+func sample(proc string, wakers bool) (u usage, ok bool) {
 	line, _ := os.ReadFile(filepath.Join(proc, "cmdline"))
-	if !strings.Contains(string(line), "plexsync") || strings.Contains(string(line), "waker") {
+	if !strings.Contains(string(line), "plexsync") || strings.HasSuffix(string(line), "waker\x00") && !wakers {
 		return u, false
 	}
 	return counters(proc)
@@ -437,18 +437,12 @@ func others(plugin string, results map[string]any) error {
 		return err
 	}
 
-	// From the start of a drain to its first write.
+	// From an edit to its first write.
 	w.plex.ResetCounts()
-	began := time.Now()
-	w.stash.RunTask("plexsync", "Process queue")
-	if err := w.stash.WaitIdle(context.Background()); err != nil {
-		return err
-	}
-	_ = began
 	if err := w.stash.EditScene(w.ids[0], map[string]any{"title": "The last"}); err != nil {
 		return err
 	}
-	began = time.Now()
+	began := time.Now()
 	if err := w.stash.WaitIdle(context.Background()); err != nil {
 		return err
 	}
@@ -505,6 +499,35 @@ func others(plugin string, results map[string]any) error {
 	say("waker_in_an_outage_cpu_ms_per_minute", "%.1f", (second.cpu-first.cpu)*1000/2)
 	say("waker_in_an_outage_wakeups_per_minute", "%.1f", float64(second.switches-first.switches)/2)
 	say("waker_peak_mib", "%.1f", second.peak)
+	return lacking(plugin, say)
+}
+
+// lacking is a thousand scenes that Plex does not have, for two minutes of their
+// waiting: what all processes of the plugin take together.
+func lacking(plugin string, say func(name, format string, value any)) error {
+	w, err := newWorld(plugin, 1, false, 0)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	var ids []int64
+	for i := range 1000 {
+		ids = append(ids, w.stash.AddScene(simstash.Scene{Files: []*simstash.File{{Path: fmt.Sprintf("/data/none/%d.mp4", i), Size: 5, Duration: 60}}}))
+	}
+	if err := w.stash.Query(context.Background(), `mutation($ids: [ID!]!) { bulkSceneUpdate(input: {ids: $ids, title: "None"}) { id } }`, map[string]any{"ids": ids}, nil); err != nil {
+		return err
+	}
+	if err := w.stash.WaitIdle(context.Background()); err != nil {
+		return err
+	}
+	w.plex.ResetCounts()
+	w.stash.ResetCounts()
+	peak := watch(w.dir, true)
+	time.Sleep(2 * time.Minute)
+	u := peak()
+	say("1000_scenes_not_in_Plex_cpu_seconds_per_minute", "%.2f", u.cpu/2)
+	say("1000_scenes_not_in_Plex_requests_to_Plex_per_minute", "%.1f", float64(w.plex.Counts().Total)/2)
+	say("1000_scenes_not_in_Plex_requests_to_Stash_per_minute", "%.1f", float64(w.stash.Counts().Requests)/2)
 	return nil
 }
 
