@@ -18,6 +18,7 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
+	"github.com/plexsync/plexsync/internal/store"
 )
 
 // loader is the dynamic loader that a binary asks for; "" if it is static.
@@ -111,6 +112,14 @@ func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
 func (w *world) drainWithKills(mean time.Duration, most int) (kills int) {
 	w.Helper()
 	db := w.db()
+	// No waker: each drain is one that can be killed here.
+	killWakers(w, w.dir)
+	alone, err := store.TryLock(dataDir(w.dir), store.WakerLock)
+	must(w, err)
+	if alone == nil {
+		w.Fatal("a waker lives on")
+	}
+	defer alone.Release()
 	for {
 		c, err := db.Counts(context.Background(), time.Now())
 		must(w, err)
@@ -126,7 +135,7 @@ func (w *world) drainWithKills(mean time.Duration, most int) (kills int) {
 		if kills >= most {
 			must(w, cmd.Wait())
 			var answer struct{ Error *string }
-			if d := json.NewDecoder(&out); d.Decode(&answer) == nil && answer.Error != nil {
+			if d := json.NewDecoder(bytes.NewReader(out.Bytes())); d.Decode(&answer) == nil && answer.Error != nil {
 				w.Fatalf("the last drain failed: %s", *answer.Error)
 			}
 			kills++ // so that this ends if it leaves jobs behind
