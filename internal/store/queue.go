@@ -24,6 +24,9 @@ const historyLength = 10
 // maxErrorText bounds a stored error, in bytes.
 const maxErrorText = 2000
 
+// enqueueAtOnce is how many subjects are queued in one transaction.
+const enqueueAtOnce = 5000
+
 // enqueue queues s, or folds the event into its live job: the generation rises,
 // the job becomes due, a higher priority wins, attempts are kept.
 func enqueue(ctx context.Context, tx *sql.Tx, now time.Time, s job.Subject, p job.Priority) error {
@@ -129,11 +132,21 @@ func anyDue(ctx context.Context, tx *sql.Tx, now time.Time) (bool, error) {
 	return n == 1, err
 }
 
-// Finish stores how attempts ended, all in one transaction. A job whose lease is
+// Finish stores how attempts ended, all in one transaction, apart from long lists of
+// subjects to queue, most of which are queued before it. A job whose lease is
 // no longer the one it was worked under is left alone (its new owner will
 // finish it); one that had an event meanwhile stays queued and due, whatever the
 // outcome. Finishing the same attempt twice changes nothing the second time.
 func (s *Store) Finish(ctx context.Context, now time.Time, ended ...job.Ended) error {
+	for i := range ended {
+		// A library has hundreds of thousands of scenes. Hooks wait for each of these
+		// transactions; being killed between two only queues some scenes twice.
+		for e := &ended[i]; len(e.Queue) > enqueueAtOnce; e.Queue = e.Queue[enqueueAtOnce:] {
+			if err := s.Enqueue(ctx, now, job.PriorityBulk, e.Queue[:enqueueAtOnce]...); err != nil {
+				return err
+			}
+		}
+	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		for _, e := range ended {
 			if err := finish(ctx, tx, now, e); err != nil {

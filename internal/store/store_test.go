@@ -445,3 +445,25 @@ func equalPushed(a, b job.Pushed) bool {
 		bytes.Equal(a.Base, b.Base) && bytes.Equal(a.Intent, b.Intent) && a.PosterHash == b.PosterHash && a.ArtHash == b.ArtHash &&
 		a.PosterETag == b.PosterETag && a.PosterAt.Equal(b.PosterAt) && a.Thumb == b.Thumb && a.At.Equal(b.At)
 }
+
+func TestALongListIsQueuedWithoutHoldingHooksUp(t *testing.T) {
+	ctx := context.Background()
+	s := open(t, t.TempDir())
+	if err := s.Enqueue(ctx, t0, job.PriorityBulk, job.Library()); err != nil {
+		t.Fatal(err)
+	}
+	jobs, err := s.Lease(ctx, t0, 1, "run")
+	if err != nil || len(jobs) != 1 {
+		t.Fatal(jobs, err)
+	}
+	subjects := make([]job.Subject, 2*enqueueAtOnce+7)
+	for i := range subjects {
+		subjects[i] = job.Scene(int64(i + 1))
+	}
+	if err := s.Finish(ctx, t0, job.Ended{Job: jobs[0], Outcome: job.Outcome{Verdict: job.Done}, Queue: subjects}); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := s.Counts(ctx, t0); err != nil || c.Queued != len(subjects) {
+		t.Errorf("%d jobs are queued, want %d, %v", c.Queued, len(subjects), err)
+	}
+}
