@@ -291,7 +291,7 @@ func TestTheLibraryIsComparedByItself(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w, f := newFilms(t, map[string]any{"compareEveryHours": nil})
+			w, f := newFilms(t, nil)
 			w.edit(f.scenes[3], map[string]any{"director": "Bob"})
 			w.settle()
 			if c := w.compared(); c.Ended.IsZero() || !c.Began.IsZero() {
@@ -328,11 +328,27 @@ func TestWhatNoEventToldArrivesWithTheNextDrain(t *testing.T) {
 	if it := w.item(f.items[3]); len(it.Uploads) != 1 {
 		t.Errorf("the cover did not arrive: %v", it.Uploads)
 	}
-	// And without any event the waker notices.
-	looked, err := worker.LastRecent(context.Background(), w.db())
-	if err != nil || looked.IsZero() {
-		t.Errorf("no look is noted: %v, %v", looked, err)
-	}
+}
+
+// TestWhatTasksChangeArrivesWhenTheyEnd: a scan, and behind it the covers of its scenes
+// and auto-tag; their events come during the scan alone.
+func TestWhatTasksChangeArrivesWhenTheyEnd(t *testing.T) {
+	t.Parallel()
+	w, f := newFilms(t, nil)
+	scan := w.stash.BlockQueue("Scanning...")
+	w.edit(f.scenes[2], map[string]any{"director": "Ann"})
+	more := w.stash.BlockQueue("Generating...")
+	scan()
+	w.within(time.Minute, "the event has arrived", func() bool { return names(w.item(f.items[2]), "director") == "Ann" })
+	time.Sleep(2 * time.Second) // Stash's times have seconds
+	w.stash.AddTag(simstash.Tag{Name: "lighthouse"})
+	w.mutate(`mutation { metadataAutoTag(input: {tags: ["*"]}) }`, nil)
+	w.mutate(`mutation($ids: [ID!]) { metadataGenerate(input: {covers: true, sceneIDs: $ids}) }`, map[string]any{"ids": f.scenes[3:]})
+	more()
+	w.within(3*time.Minute, "tag and cover have arrived", func() bool {
+		return names(w.item(f.items[0]), "genre") == "Sea, lighthouse" && len(w.item(f.items[3]).Uploads) == 1
+	})
+	w.within(2*time.Minute, "the waker has ended", func() bool { return len(wakers(t, w.dir)) == 0 })
 }
 
 // TestANewFileIsScannedForOnceAFolder: two scenes of one folder whose files Plex has

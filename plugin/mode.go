@@ -83,12 +83,12 @@ func (p *process) mode(ctx context.Context) (any, error) {
 		p.tellSetAside(s.db)
 		out, err = run(p, ctx, s)
 	}
-	p.wakeIfNeeded(ctx, s.db)
+	p.wakeIfNeeded(ctx, s.db, s.config.CompareEvery)
 	return out, err
 }
 
 // wakeIfNeeded starts the waker if something waits for a later time.
-func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store) {
+func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store, compareEvery time.Duration) {
 	c, err := db.Counts(ctx, time.Now())
 	if err != nil {
 		return // told by whoever did the work
@@ -101,8 +101,9 @@ func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store) {
 	if err != nil {
 		return
 	}
-	ended, wanted, err := worker.LastCompare(ctx, db)
-	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits || !ended.Ended.IsZero() || !wanted.Asked.IsZero()) {
+	compare, err := nextCompare(ctx, db, compareEvery)
+	due := !compare.IsZero() && !compare.After(time.Now())
+	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits || due) {
 		p.wake()
 	}
 }
@@ -124,7 +125,7 @@ func (p *process) open(ctx context.Context) (*session, error) {
 		err = nerr
 	}
 	if err != nil {
-		p.wakeIfNeeded(ctx, db)
+		p.wakeIfNeeded(ctx, db, 0)
 		db.Close()
 		return nil, err
 	}
@@ -174,7 +175,23 @@ func (p *process) drain(ctx context.Context, s *session) (any, error) {
 		p.log.Info("Nothing to start: " + err.Error())
 		return map[string]any{"running": true}, nil
 	}
+	if err == nil {
+		p.stayFor(ctx, s)
+	}
 	return run, err
+}
+
+// stayFor starts the waker if Stash has tasks of others before it: auto-tag, say, or
+// the covers of what was just scanned, of which no event tells.
+func (p *process) stayFor(ctx context.Context, s *session) {
+	tasks, err := s.stash.Tasks(ctx)
+	if err != nil {
+		return // the next drain looks for what changed
+	}
+	// The one that is running may be this drain.
+	if slices.ContainsFunc(tasks, func(t stash.Task) bool { return !t.Ours && !t.Running }) {
+		p.wake()
+	}
 }
 
 // fatal is what keeps the settings from being used, all of it at once; nil if

@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -198,7 +199,12 @@ func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
 	if err != nil {
 		return s, err
 	}
-	return waker.Settings{Changed: changed, Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+	tasks, err := w.client.Tasks(ctx)
+	if err != nil {
+		return s, err
+	}
+	busy := slices.ContainsFunc(tasks, func(t stash.Task) bool { return !t.Ours })
+	return waker.Settings{Changed: changed, Busy: busy, Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
 }
 
 // changed reports whether Stash has updated scenes since a drain last looked for such.

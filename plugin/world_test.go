@@ -99,8 +99,7 @@ func newWorldWith(t *testing.T, o simstash.Options, settings map[string]any) *wo
 	must(t, os.Symlink(self, filepath.Join(plugin, exe)))
 	// Relative, so that Stash gives us a relative PluginDir.
 	must(t, w.stash.LoadPlugin("plugins"))
-	w.settings = map[string]any{"plexUrl": w.plexURL, "plexToken": token, "pathRules": "/data => /media",
-		"compareEveryHours": -1.0}
+	w.settings = map[string]any{"plexUrl": w.plexURL, "plexToken": token, "pathRules": "/data => /media"}
 	w.set(settings)
 	return w
 }

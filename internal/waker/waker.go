@@ -26,7 +26,8 @@ type State struct {
 	// when Plex was last asked for what is new there.
 	Awaits bool
 	Looked time.Time
-	// Compare is when the whole library is to be compared; zero if never.
+	// Compare is when the whole library is to be compared; zero if never. A time to
+	// come is no reason to stay.
 	Compare time.Time
 }
 
@@ -36,8 +37,9 @@ type Settings struct {
 	Enabled bool
 	// Ready: the settings suffice to sync, and the person has not paused it.
 	Ready bool
-	// Changed: Stash has changed scenes of which no event told.
-	Changed bool
+	// Changed: Stash has changed scenes of which no event told. Busy: it works tasks of
+	// others, such as auto-tag, which may yet do so.
+	Changed, Busy bool
 	// Print differs when the settings do. It holds no secret.
 	Print string
 }
@@ -168,12 +170,9 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 		return watch, "", nil
 	}
 	at := w.next(s, now)
-	if at.IsZero() && w.World.Reaped() {
-		return 0, NothingWaits, nil
-	}
 	wait := at.Sub(now)
 	if at.IsZero() {
-		wait = look // it stays, rather than leave a zombie each time
+		return w.idle(ctx, s, now)
 	}
 	if wait > 0 && now.Sub(w.lastAsk) > calm {
 		w.asks, w.fruitless = 0, 0
@@ -198,9 +197,6 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 			wait, held = 0, 0
 		}
 	}
-	if w.settings.Changed && s.Breaker.Closed() && w.stands == "" {
-		wait = 0
-	}
 	switch {
 	case !w.settings.Enabled:
 		return 0, Disabled, nil
@@ -210,11 +206,39 @@ func (w *Waker) step(ctx context.Context, s State) (pause time.Duration, why str
 		return min(wait, look), "", nil
 	case s.Breaker.State == job.BreakerOpen:
 		return time.Millisecond, "", w.World.Probe(ctx)
-	case s.Counts.Queued == 0 && w.settings.Print == before && !w.settings.Changed && (s.Compare.IsZero() || s.Compare.After(now)):
+	case s.Counts.Queued == 0 && w.settings.Print == before && s.work(now) == 0:
 		w.awaited = now
 		return watch, "", w.World.Await(ctx)
 	}
 	return w.ask(ctx, s, now, held)
+}
+
+// idle is what is done when nothing waits: a last look at Stash, and the end.
+func (w *Waker) idle(ctx context.Context, s State, now time.Time) (pause time.Duration, why string, err error) {
+	reaped := w.World.Reaped()
+	if !reaped && now.Sub(w.heard) < keepAlive {
+		return look, "", nil // it stays, rather than leave a zombie each time
+	}
+	if w.settings, err = w.World.Settings(ctx); err != nil {
+		return w.silence(ctx, now, err)
+	}
+	w.heard = now
+	switch {
+	case !w.settings.Enabled:
+		return 0, Disabled, nil
+	case !w.settings.Ready:
+	case w.settings.Changed:
+		if held := w.lastAsk.Add(w.pause(s.Breaker)).Sub(now); held > 0 {
+			return min(held, look), "", nil
+		}
+		return w.ask(ctx, s, now, 0)
+	case w.settings.Busy:
+		return look, "", nil
+	}
+	if reaped {
+		return 0, NothingWaits, nil
+	}
+	return look, "", nil
 }
 
 // next is when something is to be done; zero if nothing waits.
@@ -236,8 +260,8 @@ func (w *Waker) next(s State, now time.Time) (at time.Time) {
 	if s.Awaits && s.Counts.Queued == 0 {
 		sooner(latest(s.Looked.Add(awaitEvery), w.awaited.Add(awaitRetry)))
 	}
-	if !s.Compare.IsZero() {
-		sooner(s.Compare)
+	if s.work(now) > 0 {
+		sooner(now) // a compare
 	}
 	return at
 }

@@ -319,34 +319,37 @@ func TestWhatPlexLacksIsLookedForNowAndThen(t *testing.T) {
 	})
 }
 
-func TestWhatChangedWithoutAnEventIsNoticedInMinutes(t *testing.T) {
+// TestItStaysWhileStashIsBusy: auto-tag and the like change scenes and tell nobody.
+func TestItStaysWhileStashIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ready(0, 0)
 		f.state = State{Compare: time.Now().Add(24 * time.Hour)}
-		changed := time.Now().Add(time.Hour)
-		f.onLook = func(f *fake) { f.settings.Changed = f.asked == 0 && !time.Now().Before(changed) }
+		f.settings.Busy = true
+		over := time.Now().Add(3 * time.Hour)
+		f.onLook = func(f *fake) {
+			if !time.Now().Before(over) {
+				f.settings.Busy, f.settings.Changed = false, f.asked == 0
+			}
+		}
 		f.drain = func(*fake) {}
-		run(t, f, 3*time.Hour)
-		if f.asked != 1 || f.askedAt[0].Sub(changed) > keepAlive+look {
-			t.Errorf("asked at %v, changed at %v", f.askedAt, changed)
+		why, took := run(t, f, 24*time.Hour)
+		if why != NothingWaits || f.asked != 1 || took < 3*time.Hour || took > 3*time.Hour+2*time.Minute {
+			t.Errorf("%q after %v, asked %d times", why, took, f.asked)
 		}
 	})
 }
 
-// TestTheLibraryIsComparedWhenItIsTime, and one that cannot be is not asked for all the
-// time.
-func TestTheLibraryIsComparedWhenItIsTime(t *testing.T) {
+// TestACompareThatIsDueIsAskedFor, and one that cannot be made not all the time.
+func TestACompareThatIsDueIsAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ready(0, 0)
-		every := 24 * time.Hour
-		f.state = State{Compare: time.Now().Add(every)}
-		f.drain = func(f *fake) { f.state.Compare = time.Now().Add(every) }
-		run(t, f, 73*time.Hour)
-		if f.asked != 3 || f.looks > 73*130 {
-			t.Errorf("asked %d times in three days, %d looks", f.asked, f.looks)
+		f.state = State{Compare: time.Now()}
+		f.drain = func(f *fake) { f.state.Compare = time.Now().Add(24 * time.Hour) }
+		if why, took := run(t, f, time.Hour); why != NothingWaits || f.asked != 1 || took > time.Minute {
+			t.Errorf("%q after %v, asked %d times", why, took, f.asked)
 		}
-		f.drain = nil
-		f.asked = 0
+		f.state.Compare = time.Now()
+		f.drain, f.asked = nil, 0
 		run(t, f, 24*time.Hour)
 		if f.asked > 160 {
 			t.Errorf("a compare that gets nowhere is asked for %d times a day", f.asked)
