@@ -421,6 +421,10 @@ func TestWhoLeavesTakesTheLocksAlong(t *testing.T) {
 	w.shows(f.items[0], map[string]string{"title": "Film 0"})
 	w.task("Unlock fields")
 	w.wantLog(simstash.LevelInfo, "Items whose fields are no longer locked: 0")
+	w.task("Forget matches") // states without an item are passed over
+	if err := w.operation(map[string]any{"mode": "unlock"}, nil); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestScenesThatAreLeftAloneSayWhy(t *testing.T) {

@@ -59,8 +59,9 @@ func (p *process) hook(ctx context.Context, h *host.Hook) error {
 	client, err := p.stash(askTimeout)
 	if err == nil {
 		var asked waker.Asked
-		if asked, err = ask(ctx, client, db, asking, "hook", true); err == nil {
-			p.standsBehind(ctx, client, asked)
+		var tasks []stash.Task
+		if asked, tasks, err = ask(ctx, client, db, asking, "hook", true); err == nil {
+			p.standsBehind(ctx, client, asked, tasks)
 			return nil
 		}
 	}
@@ -71,47 +72,50 @@ func (p *process) hook(ctx context.Context, h *host.Hook) error {
 
 // ask uses the right to ask Stash for a drain, on behalf of by, and stores the
 // answer. If it fails the right is given back; and so it is if Stash does not have
-// the drain any more and anew is not set, which then is not asked for.
-func ask(ctx context.Context, client *stash.Client, db *store.Store, a store.Asking, by string, anew bool) (waker.Asked, error) {
+// the drain any more and anew is not set, which then is not asked for. tasks is Stash's
+// list, if it was read and has the drain.
+func ask(ctx context.Context, client *stash.Client, db *store.Store, a store.Asking, by string, anew bool) (asked waker.Asked, tasks []stash.Task, err error) {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	asked, err := askStash(ctx, client, a, by, anew)
+	asked, tasks, err = askStash(ctx, client, a, by, anew)
 	if err != nil || asked.Task == "" {
-		return asked, errors.Join(err, db.AskFailed(context.WithoutCancel(ctx), a.Token))
+		return asked, nil, errors.Join(err, db.AskFailed(context.WithoutCancel(ctx), a.Token))
 	}
-	return asked, db.Asked(ctx, time.Now(), a.Token, asked.Task)
+	return asked, tasks, db.Asked(ctx, time.Now(), a.Token, asked.Task)
 }
 
-func askStash(ctx context.Context, client *stash.Client, a store.Asking, by string, anew bool) (waker.Asked, error) {
+func askStash(ctx context.Context, client *stash.Client, a store.Asking, by string, anew bool) (waker.Asked, []stash.Task, error) {
 	if a.Ask == store.AskCheck {
 		tasks, err := client.Tasks(ctx)
 		if err != nil {
-			return waker.Asked{}, err
+			return waker.Asked{}, nil, err
 		}
 		for _, t := range tasks {
 			if t.Ours && t.ID == a.Job {
-				return waker.Asked{Task: t.ID, Running: t.Running}, nil
+				return waker.Asked{Task: t.ID, Running: t.Running}, tasks, nil
 			}
 		}
 	}
 	if !anew {
-		return waker.Asked{}, nil
+		return waker.Asked{}, nil, nil
 	}
 	id, err := client.RunTask(ctx, "process queue", map[string]any{"mode": "process", "by": by})
-	return waker.Asked{Task: id, New: true}, err
+	return waker.Asked{Task: id, New: true}, nil, err
 }
 
 // standsBehind starts the waker if what was asked for stands behind somebody else's
-// task, which may take hours.
-func (p *process) standsBehind(ctx context.Context, client *stash.Client, asked waker.Asked) {
+// task, which may take hours. tasks is Stash's list; nil to ask for it.
+func (p *process) standsBehind(ctx context.Context, client *stash.Client, asked waker.Asked, tasks []stash.Task) {
 	if asked.Running {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
-	defer cancel()
-	tasks, err := client.Tasks(ctx)
-	if err != nil {
-		return // it can be asked for, and that is what counts
+	if tasks == nil {
+		ctx, cancel := context.WithTimeout(ctx, askTimeout)
+		defer cancel()
+		var err error
+		if tasks, err = client.Tasks(ctx); err != nil {
+			return // it can be asked for, and that is what counts
+		}
 	}
 	for _, t := range tasks {
 		if t.ID == asked.Task {

@@ -270,13 +270,9 @@ func (p *process) preview(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	hide := func(text string) string { return text }
-	if s.config.HidePaths {
-		device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
-		if err != nil {
-			return nil, err
-		}
-		hide = hider(device)
+	hide, err := s.hide(ctx)
+	if err != nil {
+		return nil, err
 	}
 	p.log.Info("Preview: nothing is written")
 	lines := 0

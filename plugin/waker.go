@@ -254,7 +254,8 @@ func (w *wakerWorld) Ask(ctx context.Context, anew bool) (waker.Asked, error) {
 	if err != nil || a.Ask == store.AskNothing {
 		return waker.Asked{}, err
 	}
-	return ask(ctx, w.client, db, a, "waker", anew)
+	asked, _, err := ask(ctx, w.client, db, a, "waker", anew)
+	return asked, err
 }
 
 func (w *wakerWorld) Await(ctx context.Context) error {

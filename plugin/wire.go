@@ -57,12 +57,8 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		CompareEvery:  c.CompareEvery,
 		ByPerson:      by == "",
 	}
-	if c.HidePaths {
-		device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
-		if err != nil {
-			return nil, err
-		}
-		o.Hide = hider(device)
+	if o.Hide, err = s.hide(ctx); err != nil {
+		return nil, err
 	}
 	return worker.New(worker.Deps{
 		Queue:    s.db,
@@ -92,6 +88,15 @@ func mergeOptions(c config.Config) merge.Options {
 		ContentRating: c.ContentRating, Labels: c.Labels,
 		KeepPlexEdits: c.KeepPlexEdits, MirrorLists: c.MirrorLists, LeaveUnlocked: c.LeaveUnlocked,
 	}
+}
+
+// hide is what names go through on their way to the log.
+func (s *session) hide(ctx context.Context) (func(string) string, error) {
+	if !s.config.HidePaths {
+		return func(name string) string { return name }, nil
+	}
+	device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
+	return hider(device), err
 }
 
 // hider replaces names by tags that are always the same for one name, so that a

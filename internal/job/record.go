@@ -2,6 +2,7 @@ package job
 
 import (
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -38,6 +39,17 @@ type Pushed struct {
 	// was as we left it, see [Part.Seen]; "" if not since our last write.
 	Seen string
 }
+
+// OldKey begins a rating key that no longer means anything to Plex: the state is still
+// found by its path or its scene.
+const OldKey = "old-"
+
+// Untied reports whether the state has no item: its rating key must not be asked for.
+func (p Pushed) Untied() bool { return strings.HasPrefix(p.Key, OldKey) }
+
+// MetaCompare is the key of the stored value that a compare keeps while it is wanted or
+// under way; "" when it has ended. No drain ends before.
+const MetaCompare = "compare"
 
 // Seen is what a listing tells of changes: it differs when the item may have
 // changed.

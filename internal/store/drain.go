@@ -150,10 +150,6 @@ func (s *Store) BeginDrain(ctx context.Context, now time.Time, token string, ret
 	return b, err
 }
 
-// MetaCompare is the key of the meta value that a compare keeps while it is wanted or
-// under way; "" when it has ended.
-const MetaCompare = "compare"
-
 // EndDrain gives up the role and stores the run, unless a job is due, or a compare
 // wanted, and unlessDue is set: then it changes nothing and returns false, and the drain goes
 // on. A job that an event queues after this finds no holder, and its hook asks
@@ -166,7 +162,7 @@ func (s *Store) EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDu
 			if err != nil || more {
 				return err
 			}
-			err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = ? AND value <> '')`, MetaCompare).Scan(&more)
+			err = tx.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM meta WHERE key = ? AND value <> '')`, job.MetaCompare).Scan(&more)
 			if err != nil || more {
 				return err
 			}

@@ -211,10 +211,6 @@ func (s *Store) LookAgain(ctx context.Context, scene int64) error {
 	})
 }
 
-// oldKey begins a rating key that no longer means anything to Plex: the state is
-// still found by its path or its scene.
-const oldKey = "old-"
-
 // ForgetMatches empties the index and unties every pushed state from its rating
 // key, so that everything is looked up anew; what was written stays known. It
 // returns the number of states.
@@ -233,7 +229,7 @@ func forgetMatches(ctx context.Context, tx *sql.Tx) error {
 	for _, q := range []string{
 		`DELETE FROM item`,
 		`DELETE FROM section`,
-		`UPDATE OR REPLACE pushed SET rating_key = '` + oldKey + `' || rating_key, wanted_hash = '' WHERE rating_key NOT LIKE '` + oldKey + `%'`,
+		`UPDATE OR REPLACE pushed SET rating_key = '` + job.OldKey + `' || rating_key, wanted_hash = '' WHERE rating_key NOT LIKE '` + job.OldKey + `%'`,
 	} {
 		if err := exec(ctx, tx, q); err != nil {
 			return err

@@ -82,9 +82,8 @@ func (f Found) String() string {
 }
 
 const (
-	// metaCompare holds the Comparing that is wanted or under way; the store looks at
-	// it too. metaCompared holds the last one that ended.
-	metaCompare  = "compare"
+	// metaCompared holds the last Comparing that ended, job.MetaCompare the one that is
+	// wanted or under way.
 	metaCompared = "compared"
 	// metaRecent is when Stash was last asked for recent scenes, in seconds.
 	metaRecent = "recent_at"
@@ -100,20 +99,20 @@ const (
 // set and it is not.
 func AskCompare(ctx context.Context, queue Queue, now time.Time, full bool) error {
 	var c Comparing
-	if err := readMeta(ctx, queue, metaCompare, &c); err != nil {
+	if err := readMeta(ctx, queue, job.MetaCompare, &c); err != nil {
 		return err
 	}
 	if !c.Asked.IsZero() && (c.Full || !full) && !old(now, c.Asked, compareGoesOn) {
 		return nil
 	}
-	return writeMeta(ctx, queue, metaCompare, Comparing{Asked: now.UTC(), Full: full})
+	return writeMeta(ctx, queue, job.MetaCompare, Comparing{Asked: now.UTC(), Full: full})
 }
 
 // LastCompare is the last compare that ended, and the one that is wanted or under way;
 // zero if there is none.
 func LastCompare(ctx context.Context, queue Queue) (ended, wanted Comparing, err error) {
 	if err = readMeta(ctx, queue, metaCompared, &ended); err == nil {
-		err = readMeta(ctx, queue, metaCompare, &wanted)
+		err = readMeta(ctx, queue, job.MetaCompare, &wanted)
 	}
 	return ended, wanted, err
 }
@@ -177,7 +176,7 @@ func (w *Worker) nextScenes(ctx context.Context, after int64) (scenes []Scene, e
 // fails in Plex or Stash stops the drain; the compare goes on in another one.
 func (d *drain) compare(ctx context.Context) (bool, error) {
 	var c Comparing
-	if err := readMeta(ctx, d.queue, metaCompare, &c); err != nil || c.Asked.IsZero() {
+	if err := readMeta(ctx, d.queue, job.MetaCompare, &c); err != nil || c.Asked.IsZero() {
 		return false, err
 	}
 	if !d.breakerNow().Closed() {
@@ -223,10 +222,10 @@ func (d *drain) compareStep(ctx context.Context, c *Comparing) error {
 		if c.Total, err = d.stash.SceneCount(ctx); err != nil {
 			return err
 		}
-		if _, err := d.queue.TurnedUp(ctx, d.now()); err != nil {
+		if err := d.turnedUp(ctx); err != nil {
 			return err
 		}
-		return writeMeta(ctx, d.queue, metaCompare, c)
+		return writeMeta(ctx, d.queue, job.MetaCompare, c)
 	}
 	if _, err := d.meet(ctx); err != nil { // another drain began it
 		return err
@@ -242,7 +241,7 @@ func (d *drain) compareStep(ctx context.Context, c *Comparing) error {
 		c.After = scenes[len(scenes)-1].ID
 		d.walked(c.Found.Scenes(), c.Total)
 		d.log.Debug(fmt.Sprintf("Compared %d scenes", c.Found.Scenes()))
-		return writeMeta(ctx, d.queue, metaCompare, c)
+		return writeMeta(ctx, d.queue, job.MetaCompare, c)
 	}
 	d.walked(0, 0)
 	c.Ended = d.now().UTC()
@@ -251,7 +250,7 @@ func (d *drain) compareStep(ctx context.Context, c *Comparing) error {
 	}
 	d.log.Info(fmt.Sprintf("Compared %s in %s: %s", plural(c.Found.Scenes(), "scene", "scenes"),
 		c.Ended.Sub(c.Began).Round(100*time.Millisecond), c.Found))
-	return d.queue.SetMeta(ctx, metaCompare, "")
+	return d.queue.SetMeta(ctx, job.MetaCompare, "")
 }
 
 // comparePage looks at a page of scenes, all that Stash has with ids between c.After
@@ -402,13 +401,19 @@ func (d *drain) coverDiffers(ctx context.Context, a *attempt, rows []job.Pushed)
 	return a.verdict != job.Unchanged
 }
 
-// moved returns those of a scene's items that may have changed in Plex: by what the
-// listing shows, or all of them.
-func (d *drain) moved(a *attempt, rows []job.Pushed, all bool) []job.Pushed {
+// seen is what the listing shows of the candidates' items, by their keys.
+func (a *attempt) seen() map[string]string {
 	seen := map[string]string{}
 	for _, p := range a.parts {
 		seen[p.Key] = p.Seen()
 	}
+	return seen
+}
+
+// moved returns those of a scene's items that may have changed in Plex: by what the
+// listing shows, or all of them.
+func (d *drain) moved(a *attempt, rows []job.Pushed, all bool) []job.Pushed {
+	seen := a.seen()
 	return slices.DeleteFunc(slices.Clone(rows), func(p job.Pushed) bool {
 		now, listed := seen[p.Key]
 		return listed && !all && p.Seen == now
@@ -440,10 +445,7 @@ func (d *drain) changedInPlex(ctx context.Context, scenes []*attempt, known map[
 	changed := make([]bool, len(scenes))
 	var save []job.Pushed
 	for i, a := range scenes {
-		seen := map[string]string{}
-		for _, p := range a.parts {
-			seen[p.Key] = p.Seen()
-		}
+		seen := a.seen()
 		for _, p := range d.moved(a, known[a.scene.ID], all) {
 			item := items[p.Key]
 			if item == nil || d.wouldWrite(a, p, item) {
@@ -660,16 +662,11 @@ func (d *drain) previewed(ctx context.Context, a *attempt, p *Previewed, each fu
 // is locked again. It returns ErrRunning while a drain is at work. An item that is
 // gone is passed over.
 func (w *Worker) Unlock(ctx context.Context) (int, error) {
-	if w.lock != nil {
-		release, err := w.lock(ctx)
-		if err != nil {
-			return 0, err
-		}
-		if release == nil {
-			return 0, ErrRunning
-		}
-		defer release()
+	release, err := w.take(ctx)
+	if err != nil {
+		return 0, err
 	}
+	defer release()
 	n := 0
 	for after := ""; ; {
 		rows, err := w.queue.PushedAfter(ctx, after, batchSize)
@@ -681,7 +678,7 @@ func (w *Worker) Unlock(ctx context.Context) (int, error) {
 		bases := map[string]merge.Base{}
 		for _, p := range rows {
 			var base, intent merge.Base
-			if decodeBase(p, &base, &intent) != nil {
+			if p.Untied() || decodeBase(p, &base, &intent) != nil {
 				continue
 			}
 			// A write that was cut short may have locked what its intent says.
@@ -744,7 +741,7 @@ func (d *drain) release(ctx context.Context, rows []job.Pushed) error {
 			continue
 		}
 		ours := append(slices.Clone(base.Added[merge.Label]), intent.Added[merge.Label]...)
-		if len(ours) == 0 || strings.HasPrefix(p.Key, "old-") {
+		if len(ours) == 0 || p.Untied() {
 			continue
 		}
 		items, err := d.plex.Items(ctx, []string{p.Key})

@@ -38,16 +38,11 @@ const (
 // error returned. A drain that is killed loses nothing: the next one finds its
 // leases and intents.
 func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
-	if w.lock != nil {
-		release, err := w.lock(ctx)
-		if err != nil {
-			return job.Run{}, err
-		}
-		if release == nil {
-			return job.Run{}, ErrRunning
-		}
-		defer release()
+	release, err := w.take(ctx)
+	if err != nil {
+		return job.Run{}, err
 	}
+	defer release()
 	d := &drain{
 		Worker:   w,
 		run:      job.Run{Token: token(), Started: w.now()},
@@ -83,6 +78,18 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 	w.LogDLQ(ctx)
 	d.summary()
 	return d.run, nil
+}
+
+// take takes the drain lock, for whatever must not run beside a drain. It returns
+// ErrRunning if another process has it.
+func (w *Worker) take(ctx context.Context) (release func(), err error) {
+	if w.lock == nil {
+		return func() {}, nil
+	}
+	if release, err = w.lock(ctx); err == nil && release == nil {
+		err = ErrRunning
+	}
+	return release, err
 }
 
 // drain is one run of Worker.Drain.

@@ -146,34 +146,31 @@ func (d *drain) ensureIndex(ctx context.Context, level int) (bool, error) {
 		renewed = true
 	}
 	x.level = level + 1
-	if renewed {
-		n, err := d.queue.TurnedUp(ctx, d.now())
-		if err != nil {
-			return renewed, err
-		}
-		if n > 0 {
-			d.log.Info(fmt.Sprintf("%s not in Plex before, and may be now", plural(n, "scene was", "scenes were")))
-		}
+	if !renewed {
+		return false, nil
 	}
-	return renewed, nil
+	return true, d.turnedUp(ctx)
+}
+
+// turnedUp brings scenes back whose files the renewed index has.
+func (d *drain) turnedUp(ctx context.Context) error {
+	n, err := d.queue.TurnedUp(ctx, d.now())
+	if n > 0 {
+		d.log.Info(fmt.Sprintf("%s not in Plex before, and may be now", plural(n, "scene was", "scenes were")))
+	}
+	return err
 }
 
 // Await looks whether what Plex lacked has turned up: its jobs are due then. It
 // returns ErrRunning while a drain is at work, which does the same. That Plex cannot
 // be asked is no error.
 func (w *Worker) Await(ctx context.Context) error {
-	if w.lock != nil {
-		release, err := w.lock(ctx)
-		if err != nil {
-			return err
-		}
-		if release == nil {
-			return ErrRunning
-		}
-		defer release()
+	release, err := w.take(ctx)
+	if err != nil {
+		return err
 	}
+	defer release()
 	d := &drain{Worker: w}
-	var err error
 	if d.breaker, err = w.queue.Breaker(ctx, job.Plex); err != nil {
 		return err
 	}

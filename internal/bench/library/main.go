@@ -290,7 +290,7 @@ func (w *world) scheduleCompare() error {
 		return err
 	}
 	defer db.Close()
-	return db.SetMeta(ctx, store.MetaCompare, fmt.Sprintf(`{"asked":%q}`, time.Now().UTC().Format(time.RFC3339)))
+	return db.SetMeta(ctx, job.MetaCompare, fmt.Sprintf(`{"asked":%q}`, time.Now().UTC().Format(time.RFC3339)))
 }
 
 // usage is what processes took.
