@@ -109,6 +109,10 @@ func (w bubbleWorld) Settings(context.Context) (waker.Settings, error) {
 	return waker.Settings{Enabled: true, Ready: true}, nil
 }
 
+func (w bubbleWorld) Unseen(context.Context) (changed, busy bool, err error) {
+	return false, false, nil
+}
+
 func (w bubbleWorld) Probe(ctx context.Context) error {
 	_, err := worker.Probe(ctx, w.db, plexSide{w.client()}, time.Now, false)
 	return err

@@ -195,16 +195,15 @@ func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
 	}
 	w.config, _ = parseSettings(state.Settings)
 	sum := sha256.Sum256(text)
-	changed, err := w.changed(ctx)
-	if err != nil {
-		return s, err
+	return waker.Settings{Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+}
+
+func (w *wakerWorld) Unseen(ctx context.Context) (changed, busy bool, err error) {
+	if changed, err = w.changed(ctx); err != nil {
+		return false, false, err
 	}
 	tasks, err := w.client.Tasks(ctx)
-	if err != nil {
-		return s, err
-	}
-	busy := slices.ContainsFunc(tasks, func(t stash.Task) bool { return !t.Ours })
-	return waker.Settings{Changed: changed, Busy: busy, Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+	return changed, slices.ContainsFunc(tasks, func(t stash.Task) bool { return !t.Ours }), err
 }
 
 // changed reports whether Stash has updated scenes since a drain last looked for such.

@@ -37,9 +37,6 @@ type Settings struct {
 	Enabled bool
 	// Ready: the settings suffice to sync, and the person has not paused it.
 	Ready bool
-	// Changed: Stash has changed scenes of which no event told. Busy: it works tasks of
-	// others, such as auto-tag, which may yet do so.
-	Changed, Busy bool
 	// Print differs when the settings do. It holds no secret.
 	Print string
 }
@@ -53,13 +50,17 @@ type Asked struct {
 	New, Running bool
 }
 
-// World is what a waker watches and does. The errors of Settings and Ask come from
+// World is what a waker watches and does. The errors of Settings, Unseen and Ask come from
 // Stash and carry a class.
 type World interface {
 	// Look reads the database.
 	Look(ctx context.Context) (State, error)
 	// Settings asks Stash, which also keeps the session alive.
 	Settings(ctx context.Context) (Settings, error)
+	// Unseen asks Stash for what no event tells: changed scenes that no drain has looked
+	// for, and whether it works tasks of others, such as auto-tag, that may yet change
+	// some.
+	Unseen(ctx context.Context) (changed, busy bool, err error)
 	// Probe asks Plex whether it is back, if a probe is due, and stores the answer.
 	Probe(ctx context.Context) error
 	// Ask looks whether the drain is in Stash's task list and, if it is not and anew
@@ -223,16 +224,20 @@ func (w *Waker) idle(ctx context.Context, s State, now time.Time) (pause time.Du
 		return w.silence(ctx, now, err)
 	}
 	w.heard = now
+	changed, busy, err := w.World.Unseen(ctx)
+	if err != nil {
+		return w.silence(ctx, now, err)
+	}
 	switch {
 	case !w.settings.Enabled:
 		return 0, Disabled, nil
 	case !w.settings.Ready:
-	case w.settings.Changed:
+	case changed:
 		if held := w.lastAsk.Add(w.pause(s.Breaker)).Sub(now); held > 0 {
 			return min(held, look), "", nil
 		}
 		return w.ask(ctx, s, now, 0)
-	case w.settings.Busy:
+	case busy:
 		return look, "", nil
 	}
 	if reaped {

@@ -18,6 +18,8 @@ type fake struct {
 	settings Settings
 	err      error // of Stash
 	zombie   bool
+	changed  bool // what no event told
+	tasks    bool // Stash works tasks of others while nothing waits
 	busy     bool // Stash works somebody else's task
 	task     int  // the drain that stands in Stash's list; 0 = none
 
@@ -41,6 +43,10 @@ func (f *fake) Look(context.Context) (State, error) {
 }
 
 func (f *fake) Settings(context.Context) (Settings, error) { return f.settings, f.err }
+
+func (f *fake) Unseen(context.Context) (changed, busy bool, err error) {
+	return f.changed, f.tasks, f.err
+}
 
 func (f *fake) Probe(context.Context) error {
 	f.probes++
@@ -324,11 +330,11 @@ func TestItStaysWhileStashIsBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ready(0, 0)
 		f.state = State{Compare: time.Now().Add(24 * time.Hour)}
-		f.settings.Busy = true
+		f.tasks = true
 		over := time.Now().Add(3 * time.Hour)
 		f.onLook = func(f *fake) {
 			if !time.Now().Before(over) {
-				f.settings.Busy, f.settings.Changed = false, f.asked == 0
+				f.tasks, f.changed = false, f.asked == 0
 			}
 		}
 		f.drain = func(*fake) {}
