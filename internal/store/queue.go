@@ -354,10 +354,10 @@ func (s *Store) change(ctx context.Context, query string, args ...any) (int, err
 	return int(n), err
 }
 
-// LastEvent returns the time of the newest event of a job that is due, zero if
-// none is.
+// LastEvent returns the time of the newest event in Stash that a due job is of, zero
+// if there is none. What PlexSync queued itself is no such event.
 func (s *Store) LastEvent(ctx context.Context, now time.Time) (time.Time, error) {
 	var last sql.NullInt64
-	err := s.db.QueryRowContext(ctx, `SELECT max(last_event_at) FROM job WHERE `+due, ms(now), ms(now.Add(maxAhead))).Scan(&last)
+	err := s.db.QueryRowContext(ctx, `SELECT max(last_event_at) FROM job WHERE priority=? AND `+due, job.PriorityEvent, ms(now), ms(now.Add(maxAhead))).Scan(&last)
 	return at(last.Int64), s.explain(err)
 }

@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
@@ -34,12 +35,13 @@ import (
 func main() {
 	plugin := flag.String("plugin", "dist/plexsync", "folder of the built plugin")
 	small := flag.Bool("small", false, "small libraries, and fail if a count is over its budget")
-	full := flag.Bool("full", false, "10,000 scenes at every latency, which takes half an hour")
+	full := flag.Bool("full", false, "10,000 scenes at every latency, which takes an hour more")
+	only := flag.String("only", "", "one part: drain, compare, index or others")
 	out := flag.String("json", "bench-library.json", "file for the results")
 	flag.Parse()
 	dir, err := filepath.Abs(*plugin)
 	if err == nil {
-		err = run(dir, *small, *full, *out)
+		err = run(dir, *small, *full, *only, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -62,11 +64,14 @@ type row struct {
 	Stash   float64 `json:"stash_requests_per_scene"`
 	// Share is how much of the time Plex's only writer was busy.
 	Share float64 `json:"share_of_plex_write_time"`
+	// First is the time from the start of the task to the first write, of which one
+	// second is the wait until events have settled.
+	First float64 `json:"first_write_seconds,omitempty"`
 	// Exponent of the growth of the time since the row before: 1 = linear.
 	Exponent float64 `json:"growth_exponent,omitempty"`
 }
 
-func run(plugin string, small, full bool, out string) error {
+func run(plugin string, small, full bool, only, out string) error {
 	results := map[string]any{}
 	var over []string
 	budget := func(what string, value, most float64) {
@@ -75,87 +80,25 @@ func run(plugin string, small, full bool, out string) error {
 		}
 	}
 
-	sizes := []struct {
-		n  int
-		at time.Duration
-	}{{10_000, time.Millisecond}, {2_000, 20 * time.Millisecond}, {500, 100 * time.Millisecond}}
-	switch {
-	case small:
-		sizes = sizes[:1]
-		sizes[0].n = 500
-	case full:
-		sizes[1].n, sizes[2].n = 10_000, 10_000
+	parts := []struct {
+		name    string
+		measure func() ([]row, error)
+	}{
+		{"drain", func() ([]row, error) { return drains(plugin, small, full, budget) }},
+		{"compare", func() ([]row, error) { return comparisons(plugin, small, budget) }},
+		{"index", func() ([]row, error) { return indexes(plugin, small, budget) }},
 	}
-	head("drain")
-	var drains []row
-	for _, s := range sizes {
-		for _, posters := range []bool{false, true} {
-			w, err := newWorld(plugin, s.n, posters, s.at)
-			if err != nil {
-				return err
-			}
-			name := fmt.Sprintf("changed, writes of %v", s.at)
-			if posters {
-				name += ", with posters"
-			}
-			r, err := w.task(name, "Sync all scenes")
-			if err == nil && !posters {
-				budget(name+": writes per scene", r.Writes, 1.02)
-				budget(name+": reads per scene", r.Reads, 0.05+10/float64(s.n))
-			}
-			if err == nil {
-				show(r)
-				drains = append(drains, r)
-				r, err = w.task("the same, unchanged", "Sync all scenes")
-				budget("unchanged: requests to Plex per scene", r.Writes+r.Reads+r.Uploads, 0)
-			}
-			w.close()
-			if err != nil {
-				return err
-			}
-			show(r)
-			drains = append(drains, r)
+	for _, p := range parts {
+		if only != "" && only != p.name {
+			continue
 		}
-	}
-	results["drain"] = drains
-
-	head("compare")
-	compares := []int{1_000, 10_000, 100_000}
-	if small {
-		compares = []int{300, 600}
-	}
-	var rows []row
-	for _, n := range compares {
-		w, err := newWorld(plugin, n, false, 0)
+		rows, err := p.measure()
 		if err != nil {
 			return err
 		}
-		r, err := w.task("first sync", "Sync all scenes")
-		if err == nil {
-			// What was written is read once in full; the second has nothing to do.
-			_, err = w.task("", "Compare with Plex")
-		}
-		if err == nil {
-			if err = w.scheduleCompare(); err == nil {
-				r, err = w.task(fmt.Sprintf("unchanged, %d scenes", n), "Process queue")
-			}
-		}
-		w.close()
-		if err != nil {
-			return err
-		}
-		if len(rows) > 0 {
-			last := rows[len(rows)-1]
-			r.Exponent = math.Log(r.Wall/last.Wall) / math.Log(float64(n)/float64(last.Scenes))
-		}
-		budget("compare: reads per scene", r.Reads, 0.01+10/float64(n))
-		budget("compare: peak MiB", r.PeakMiB, 150)
-		show(r)
-		rows = append(rows, r)
+		results[p.name] = rows
 	}
-	results["compare"] = rows
-
-	if !small {
+	if !small && (only == "" || only == "others") {
 		if err := others(plugin, results); err != nil {
 			return err
 		}
@@ -173,16 +116,130 @@ func run(plugin string, small, full bool, out string) error {
 	return nil
 }
 
+// drains syncs changed and unchanged libraries, without and with posters.
+func drains(plugin string, small, full bool, budget func(string, float64, float64)) ([]row, error) {
+	sizes := []struct {
+		n  int
+		at time.Duration
+	}{{10_000, time.Millisecond}, {2_000, 20 * time.Millisecond}, {500, 100 * time.Millisecond}}
+	switch {
+	case small:
+		sizes = sizes[:1]
+		sizes[0].n = 500
+	case full:
+		sizes[1].n, sizes[2].n = 10_000, 10_000
+	}
+	head("drain")
+	var rows []row
+	for _, s := range sizes {
+		for _, posters := range []bool{false, true} {
+			w, err := newWorld(plugin, s.n, posters, s.at)
+			if err != nil {
+				return nil, err
+			}
+			name := fmt.Sprintf("changed, writes of %v", s.at)
+			if posters {
+				name += ", with posters"
+			}
+			r, err := w.task(name, "Sync all scenes")
+			if err == nil && !posters {
+				budget(name+": writes per scene", r.Writes, 1.02)
+				budget(name+": reads per scene", r.Reads, 0.05+10/float64(s.n))
+			}
+			if err == nil {
+				show(r)
+				rows = append(rows, r)
+				r, err = w.task("the same, unchanged", "Sync all scenes")
+				budget("unchanged: requests to Plex per scene", r.Writes+r.Reads+r.Uploads, 0)
+			}
+			w.close()
+			if err != nil {
+				return nil, err
+			}
+			show(r)
+			rows = append(rows, r)
+		}
+	}
+
+	return rows, nil
+}
+
+// comparisons compares libraries of growing size that have not changed.
+func comparisons(plugin string, small bool, budget func(string, float64, float64)) ([]row, error) {
+	head("compare")
+	compares := []int{1_000, 10_000, 100_000}
+	if small {
+		compares = []int{300, 600}
+	}
+	var rows []row
+	for _, n := range compares {
+		w, err := newWorld(plugin, n, false, 0)
+		if err != nil {
+			return nil, err
+		}
+		r, err := w.task("first sync", "Sync all scenes")
+		if err == nil {
+			// What was written is read once in full; the second has nothing to do.
+			_, err = w.task("", "Compare with Plex")
+		}
+		if err == nil {
+			if err = w.scheduleCompare(); err == nil {
+				r, err = w.task(fmt.Sprintf("unchanged, %d scenes", n), "Process queue")
+			}
+		}
+		w.close()
+		if err != nil {
+			return nil, err
+		}
+		if len(rows) > 0 {
+			last := rows[len(rows)-1]
+			r.Exponent = math.Log(r.Wall/last.Wall) / math.Log(float64(n)/float64(last.Scenes))
+		}
+		budget("compare: reads per scene", r.Reads, 0.01+10/float64(n))
+		budget("compare: peak MiB", r.PeakMiB, 150)
+		show(r)
+		rows = append(rows, r)
+	}
+
+	return rows, nil
+}
+
+// indexes reads a library around one scene.
+func indexes(plugin string, small bool, budget func(string, float64, float64)) ([]row, error) {
+	// The index alone: one scene, and a library around it.
+	head("index")
+	n := 100_000
+	if small {
+		n = 2_000
+	}
+	rows, err := index(plugin, n)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		show(r)
+	}
+	// A page of a listing holds 1,000 items; beside the pages a run asks for a handful
+	// of things.
+	budget("index: requests in full", rows[0].Reads*float64(n), float64(n)/1000+10)
+	budget("index: requests of a renewal", rows[1].Reads*float64(n), 8)
+
+	return rows, nil
+}
+
 func head(what string) {
-	fmt.Printf("\n%-34s %7s %8s %8s %9s %8s %8s %8s %8s %7s %8s\n", what, "scenes", "s", "CPU s", "peak MiB", "writes", "reads", "uploads", "Stash", "share", "growth")
+	fmt.Printf("\n%-34s %7s %8s %8s %9s %8s %8s %8s %8s %7s %8s %8s\n", what, "scenes", "s", "CPU s", "peak MiB", "writes", "reads", "uploads", "Stash", "share", "first s", "growth")
 }
 
 func show(r row) {
-	growth := "-"
+	growth, first := "-", "-"
+	if r.First != 0 {
+		first = fmt.Sprintf("%.1f", r.First)
+	}
 	if r.Exponent != 0 {
 		growth = fmt.Sprintf("%.2f", r.Exponent)
 	}
-	fmt.Printf("%-34s %7d %8.1f %8.1f %9.1f %8.3f %8.3f %8.3f %8.3f %6.0f%% %8s\n", r.Name, r.Scenes, r.Wall, r.CPU, r.PeakMiB, r.Writes, r.Reads, r.Uploads, r.Stash, 100*r.Share, growth)
+	fmt.Printf("%-34s %7d %8.1f %8.1f %9.1f %8.3f %8.3f %8.3f %8.3f %6.0f%% %8s %8s\n", r.Name, r.Scenes, r.Wall, r.CPU, r.PeakMiB, r.Writes, r.Reads, r.Uploads, r.Stash, 100*r.Share, first, growth)
 }
 
 // world is both servers with the plugin between them.
@@ -191,8 +248,13 @@ type world struct {
 	scenes int
 	stash  *simstash.Server
 	plex   *simplex.Server
-	stop   func()
-	ids    []int64
+	// section is the key of the only library.
+	section string
+	// ago is how far the servers' clocks are behind: a library was not made just now,
+	// and what is new there would be looked at again.
+	ago  atomic.Int64
+	stop func()
+	ids  []int64
 }
 
 const token = "bench-token"
@@ -203,11 +265,14 @@ func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*wor
 		return nil, err
 	}
 	w := &world{dir: dir, scenes: n}
-	w.plex = simplex.New(simplex.Options{Token: token, WriteTime: writeTime, ReadLatency: writeTime})
-	section := w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
+	now := func() time.Time { return time.Now().Add(-time.Duration(w.ago.Load())) }
+	w.ago.Store(int64(48 * time.Hour))
+	defer w.ago.Store(0)
+	w.plex = simplex.New(simplex.Options{Now: now, Token: token, WriteTime: writeTime, ReadLatency: writeTime})
+	w.section = w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
 	address, stop := w.plex.Start()
 	w.stop = stop
-	w.stash = simstash.New(simstash.Options{Dir: dir, Cwd: dir, RequestLog: 10})
+	w.stash = simstash.New(simstash.Options{Now: now, Dir: dir, Cwd: dir, RequestLog: 10})
 	w.stash.Start()
 	if err := w.stash.LoadPlugin(plugin); err != nil {
 		return nil, err
@@ -227,7 +292,7 @@ func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*wor
 			s.Cover = picture(i)
 		}
 		w.ids = append(w.ids, w.stash.AddScene(s))
-		w.plex.AddItem(section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: fmt.Sprintf("/media/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 10 * time.Minute}}})
+		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: fmt.Sprintf("/media/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 10 * time.Minute}}})
 	}
 	return w, nil
 }
@@ -244,6 +309,39 @@ func (w *world) close() {
 	w.stash.Close()
 	w.stop()
 	os.RemoveAll(w.dir)
+}
+
+// index measures reading a library of n items in full, and again after ten were added;
+// requests are per item of the library.
+func index(plugin string, n int) ([]row, error) {
+	w, err := newWorld(plugin, 1, false, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer w.close()
+	add := func(i int) {
+		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: fmt.Sprintf("/media/more/%d/%06d.mp4", i/100, i), Size: int64(9000 + i), Duration: 10 * time.Minute}}})
+	}
+	w.ago.Store(int64(48 * time.Hour))
+	for i := range n - 1 {
+		add(i)
+	}
+	w.ago.Store(0)
+	w.scenes = n // what counts are divided by
+	full, err := w.task("read in full, one scene written", "Sync all scenes")
+	if err != nil {
+		return nil, err
+	}
+	// Ten new films, on both sides.
+	for i := n; i < n+10; i++ {
+		add(i)
+		w.stash.AddScene(simstash.Scene{Title: fmt.Sprintf("New %d", i), Files: []*simstash.File{{Path: fmt.Sprintf("/data/more/%d/%06d.mp4", i/100, i), Size: int64(9000 + i), Duration: 600}}})
+	}
+	renewed, err := w.task("renewed for ten new scenes", "Sync recent scenes")
+	if err == nil && renewed.Writes*float64(n) != 10 {
+		err = fmt.Errorf("ten new scenes made %.0f writes", renewed.Writes*float64(n))
+	}
+	return []row{full, renewed}, err
 }
 
 // picture is a cover of the size that covers have.
@@ -276,10 +374,23 @@ func (w *world) task(name, task string) (row, error) {
 	r.Reads = float64(c.Total-c.Writes-c.Uploads) / n
 	r.Stash = float64(w.stash.Counts().Requests) / n
 	r.Share = (w.plex.WriteBusy() - busy).Seconds() / r.Wall
+	if at, ok := w.firstWrite(began); ok {
+		r.First = at.Sub(began).Seconds()
+	}
 	for _, l := range w.stash.Logs(simstash.LevelError) {
 		return r, fmt.Errorf("%s: %s", task, l.Text)
 	}
 	return r, nil
+}
+
+// firstWrite is when Plex was first written to after began.
+func (w *world) firstWrite(began time.Time) (time.Time, bool) {
+	for _, r := range w.plex.Requests() {
+		if r.Method == "PUT" && r.At.After(began) {
+			return r.At, true
+		}
+	}
+	return time.Time{}, false
 }
 
 // scheduleCompare makes the next drain compare as by its schedule.
@@ -446,11 +557,8 @@ func others(plugin string, results map[string]any) error {
 	if err := w.stash.WaitIdle(context.Background()); err != nil {
 		return err
 	}
-	for _, r := range w.plex.Requests() {
-		if r.Method == "PUT" && r.At.After(began) {
-			say("edit_to_first_write_ms_of_which_1000_settling", "%.0f", r.At.Sub(began).Seconds()*1000)
-			break
-		}
+	if at, ok := w.firstWrite(began); ok {
+		say("edit_to_first_write_ms_of_which_1000_settling", "%.0f", at.Sub(began).Seconds()*1000)
 	}
 
 	// Queueing.
