@@ -10,6 +10,10 @@ usage() {
 ./build.sh demo     build it and show its main job against simulated servers
 ./build.sh test     check format and code, then run all tests
 ./build.sh bench    measure, and print ratios
+./build.sh package  build for every platform that this machine can build for, and make
+                    dist/plexsync.zip and dist/index.yml, a package source for Stash
+./build.sh programs the first half of it, into dist/bin
+./build.sh pack     the second half, from dist/bin, also with programs from elsewhere
 ./build.sh clean    remove what was built
 EOF
 }
@@ -26,24 +30,91 @@ toolchain() {
 	export CGO_ENABLED=1
 }
 
-version() { sed -n 's/^version: *//p' plexsync.yml; }
-
-# PlexSync runs inside Stash's image (Alpine): on Linux the binary is static, and
-# leaves name look-ups to Go, because glibc's need its dynamic loader.
-tags=sqlite_omit_load_extension
-ldflags="-s -w -X main.version=$(version)"
-if [ "$(uname -s)" = Linux ]; then
-	tags="$tags,netgo,osusergo"
-	ldflags="$ldflags -linkmode external -extldflags -static"
+# What is stamped into the program, and into the package: the version, and the commit
+# with its date, so that the same commit gives the same bytes.
+version=$(sed -n 's/^version: *//p' plexsync.yml)
+commit=unknown
+date=1970-01-01T00:00:00Z
+if [ -e .git ] && command -v git >/dev/null 2>&1; then
+	commit=$(git rev-parse --short=12 HEAD)
+	date=$(TZ=UTC git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd)
+	[ -z "$(git status --porcelain --untracked-files=no)" ] || commit=$commit-changed
 fi
+
+# compile OS ARCH CC FILE: one program. PlexSync runs inside Stash's image (Alpine): on
+# Linux it is static, and leaves name look-ups to Go, because glibc's need its dynamic
+# loader.
+compile() {
+	tags=sqlite_omit_load_extension
+	ldflags="-s -w -X main.stamp=$version+$commit+$date"
+	if [ "$1" = linux ]; then
+		tags="$tags,netgo,osusergo"
+		ldflags="$ldflags -linkmode external -extldflags -static"
+	fi
+	arm=
+	[ "$2" != arm ] || arm=7
+	GOOS=$1 GOARCH=$2 GOARM=$arm CC=$3 CGO_ENABLED=1 \
+		go build -trimpath -buildvcs=false -tags "$tags" -ldflags "$ldflags" -o "$4" ./plugin
+}
 
 build() {
 	toolchain
 	mkdir -p dist/plexsync
-	go build -trimpath -tags "$tags" -ldflags "$ldflags" -o dist/plexsync/ ./plugin
-	exe=$(go env GOEXE)
-	mv "dist/plexsync/plugin$exe" "dist/plexsync/plexsync$exe"
+	compile "$(go env GOOS)" "$(go env GOARCH)" "$CC" "dist/plexsync/plexsync$(go env GOEXE)"
 	cp plexsync.yml LICENSE dist/plexsync/
+}
+
+# cross OS ARCH: the C compiler for a platform, or nothing if there is none here. A Mac
+# builds for both kinds of Mac, Linux for all else; the compilers are Debian's.
+cross() {
+	here=$(go env GOHOSTOS)
+	case $here-$1 in
+	darwin-darwin)
+		a=$2
+		[ "$2" != amd64 ] || a=x86_64
+		echo "clang -arch $a"
+		return
+		;;
+	darwin-* | *-darwin) return ;;
+	esac
+	if [ "$1-$2" = "$here-$(go env GOHOSTARCH)" ]; then
+		go env CC
+		return
+	fi
+	case $1-$2 in
+	linux-amd64) cc=x86_64-linux-gnu-gcc ;;
+	linux-arm64) cc=aarch64-linux-gnu-gcc ;;
+	linux-arm) cc=arm-linux-gnueabihf-gcc ;;
+	windows-amd64) cc=x86_64-w64-mingw32-gcc ;;
+	esac
+	command -v $cc || true
+}
+
+# programs builds for every platform for which there is a compiler here. What it lacks it
+# says; with PLEXSYNC_ALL set, as for a release, that is an error.
+programs() {
+	toolchain
+	mkdir -p dist/bin
+	for p in linux-amd64 linux-arm64 linux-arm windows-amd64 darwin-arm64 darwin-amd64; do
+		os=${p%-*} arch=${p#*-}
+		file=dist/bin/plexsync-$p
+		[ $arch != arm ] || file=${file}v7
+		[ $os != windows ] || file=$file.exe
+		cc=$(cross $os $arch)
+		if [ -n "$cc" ]; then
+			compile $os $arch "$cc" "$file"
+		elif [ $os = darwin ] || [ "$(go env GOHOSTOS)" = darwin ]; then
+			continue # built on the other system, see .github/workflows/release.yml
+		else
+			echo "build.sh: not built for $p, for want of a compiler ('apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-mingw-w64-x86-64' on Debian)" >&2
+			[ -z "${PLEXSYNC_ALL:-}" ] || exit 1
+		fi
+	done
+}
+
+# pack makes the package from what is in dist/bin, wherever it was built.
+pack() {
+	go run ./internal/pack -bin dist/bin -out dist -version "$version" -commit "$commit" -date "$date"
 }
 
 # fuzz looks for inputs that break us, ten seconds each. What it finds it writes into
@@ -64,16 +135,14 @@ fuzz() {
 	done
 }
 
-# windows builds and vets what cannot be run here.
+# windows vets what cannot be run here; that it builds is for programs to show.
 windows() {
 	if ! command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1; then
 		echo "build.sh: not vetted for Windows: there is no x86_64-w64-mingw32-gcc ('apt-get install gcc-mingw-w64-x86-64' on Debian)" >&2
 		return
 	fi
 	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=x86_64-w64-mingw32-gcc go vet ./...
-	GOOS=windows GOARCH=amd64 CGO_ENABLED=1 CC=x86_64-w64-mingw32-gcc go build -tags "$tags" -o "${TMPDIR:-/tmp}/plexsync-vet.exe" ./plugin
-	rm -f "${TMPDIR:-/tmp}/plexsync-vet.exe"
-	echo "ok	windows	built and vetted"
+	echo "ok	windows	vetted"
 }
 
 case "${1:-build}" in
@@ -93,7 +162,9 @@ test)
 	[ -z "$unformatted" ] || { echo "build.sh: run gofmt -w on: $unformatted" >&2; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
-	PLEXSYNC_DIST="$PWD/dist/plexsync" go test -race -timeout 30m ./...
+	programs
+	pack
+	PLEXSYNC_DIST="$PWD/dist/plexsync" PLEXSYNC_PACKAGE="$PWD/dist" go test -race -timeout 30m ./...
 	go run ./internal/bench/library -plugin dist/plexsync -small -json /dev/null
 	fuzz
 	windows
@@ -102,6 +173,19 @@ bench)
 	build
 	go run ./internal/bench -plugin dist/plexsync
 	go run ./internal/bench/library -plugin dist/plexsync
+	;;
+programs)
+	programs
+	;;
+package)
+	rm -rf dist/bin
+	programs
+	pack
+	echo "Made dist/plexsync.zip and dist/index.yml"
+	;;
+pack)
+	toolchain
+	pack
 	;;
 clean)
 	rm -rf dist

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -121,8 +122,7 @@ func (c *shell) run(words []string) error {
 		fmt.Fprint(c.stdout, usage)
 		return nil
 	case "version":
-		fmt.Fprintln(c.stdout, "plexsync", version)
-		return nil
+		return c.version()
 	case "status", "process", "health", "compare", "preview":
 		args["mode"] = command
 		if len(rest) > 0 {
@@ -159,6 +159,31 @@ func (c *shell) run(words []string) error {
 		return misuse("unknown command %q", command)
 	}
 	return c.mode(args, show)
+}
+
+// version tells which PlexSync this is, for a report of a fault.
+func (c *shell) version() error {
+	v := struct {
+		Version string `json:"version"`
+		Commit  string `json:"commit,omitempty"`
+		Date    string `json:"date,omitempty"` // of the commit, RFC 3339
+		System  string `json:"system"`
+		Go      string `json:"go"`
+	}{System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
+	var rest string
+	v.Version, rest, _ = strings.Cut(stamp, "+")
+	v.Commit, v.Date, _ = strings.Cut(rest, "+")
+	if c.asJSON {
+		e := json.NewEncoder(c.stdout)
+		e.SetIndent("", "  ")
+		return e.Encode(v)
+	}
+	line := "plexsync " + v.Version
+	if v.Commit != "" {
+		line += fmt.Sprintf(" (commit %s of %s)", v.Commit, v.Date)
+	}
+	_, err := fmt.Fprintf(c.stdout, "%s %s %s\n", line, v.System, v.Go)
+	return err
 }
 
 // mode runs a mode as Stash would, and prints what it says.

@@ -11,13 +11,17 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/plexsync/plexsync/internal/host"
 )
 
-// version is stamped by build.sh.
-var version = "dev"
+// stamp is set by build.sh: version, commit and the commit's date, joined by "+".
+var stamp = "dev"
+
+// version is what Plex is told, and a status tells.
+var version, _, _ = strings.Cut(stamp, "+")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
 

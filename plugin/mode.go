@@ -197,16 +197,16 @@ func (p *process) stayFor(ctx context.Context, s *session) {
 // fatal is what keeps the settings from being used, all of it at once; nil if
 // nothing does.
 func (s *session) fatal() error {
-	var all []error
+	var all []string
 	for _, problem := range s.problems {
 		if problem.Fatal {
-			all = append(all, errors.New(problem.String()))
+			all = append(all, problem.String())
 		}
 	}
 	if len(all) == 0 {
 		return nil
 	}
-	return fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %w", errors.Join(all...))
+	return fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %s", strings.Join(all, "; "))
 }
 
 // syncAll queues every scene and looks at every cover again.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -33,7 +34,11 @@ func (p *process) wake() {
 	if store.Held(p.dir, store.WakerLock) {
 		return
 	}
-	exe, err := os.Executable()
+	program, err := os.Executable()
+	exe := program
+	if err == nil {
+		exe, err = waker.Program(program, p.dir)
+	}
 	if err == nil {
 		var doc []byte
 		// The form in which Stash writes it, so that one reader does for both.
@@ -43,7 +48,7 @@ func (p *process) wake() {
 				"SessionCookie": map[string]any{"Name": p.in.Conn.Cookie.Name, "Value": p.in.Conn.Cookie.Value},
 				"Dir":           p.in.Conn.Dir, "PluginDir": p.in.Conn.PluginDir,
 			},
-			"args": map[string]any{"parent": os.Getppid(), "api_key": p.apiKey},
+			"args": map[string]any{"parent": os.Getppid(), "api_key": p.apiKey, "program": program},
 		})
 		if err == nil {
 			err = waker.Start(exe, "plexsync", []string{"waker"}, doc)
@@ -59,23 +64,35 @@ const metaWaker = "waker_ended"
 
 // runWaker is the process that wake starts.
 func runWaker(stdin io.Reader) int {
-	in, err := host.Read(stdin)
+	doc, err := io.ReadAll(io.LimitReader(stdin, maxWakerInput))
+	if err != nil {
+		return 1
+	}
+	in, err := host.Read(bytes.NewReader(doc))
 	if err != nil {
 		return 1
 	}
 	key, _ := in.Args["api_key"].(string)
 	parent, _ := strconv.Atoi(fmt.Sprint(in.Args["parent"]))
+	program, _ := in.Args["program"].(string)
+	began, _ := os.Stat(program)
 	level := new(slog.LevelVar)
 	handler := host.NewHandler(io.Discard, level)
 	p := &process{in: in, handler: handler, level: level, log: slog.New(handler), dir: dataDir(in.Conn.Dir), apiKey: key}
 	ctx := context.Background()
+	// The program that started this one may be replaced in the meantime. A waker must
+	// not go on with what an update was to mend, nor with an older schema.
+	replaced := func() bool {
+		now, err := os.Stat(program)
+		return began != nil && (err != nil || now.Size() != began.Size() || !now.ModTime().Equal(began.ModTime()))
+	}
 	for {
 		lock, err := store.TryLock(p.dir, store.WakerLock)
 		if lock == nil || err != nil {
 			return 0 // another one watches
 		}
 		lock.Note(strconv.Itoa(os.Getpid()))
-		w := &wakerWorld{process: p, parent: parent}
+		w := &wakerWorld{process: p, parent: parent, replaced: replaced}
 		why, err := (&waker.Waker{World: w}).Run(ctx)
 		if err != nil {
 			why = err.Error()
@@ -83,6 +100,9 @@ func runWaker(stdin io.Reader) int {
 		w.ended(ctx, why)
 		lock.Note("")
 		lock.Release()
+		if why == waker.Replaced {
+			return p.succeed(program, doc)
+		}
 		// A drain that left jobs behind a moment ago has seen us alive.
 		s, err := w.Look(ctx)
 		if why != waker.NothingWaits || err != nil || s.Gone || s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Awaits {
@@ -91,13 +111,34 @@ func runWaker(stdin io.Reader) int {
 	}
 }
 
+// maxWakerInput bounds what a waker reads at its start.
+const maxWakerInput = 1 << 20
+
+// updateTime is how long the files of an update may take to be written.
+const updateTime = 5 * time.Second
+
+// succeed starts the waker of the program that took our place. If there is none, the
+// plugin was removed.
+func (p *process) succeed(program string, doc []byte) int {
+	time.Sleep(updateTime)
+	exe, err := waker.Program(program, p.dir)
+	if err == nil {
+		err = waker.Start(exe, "plexsync", []string{"waker"}, doc)
+	}
+	if err != nil {
+		return 1 // nobody reads of it; the next event starts one
+	}
+	return 0
+}
+
 // wakerWorld is what the waker watches and does. The database is opened for each
 // look: a waker lives long, and must not keep a file in use that was set aside.
 type wakerWorld struct {
 	*process
-	parent int // Stash's process id
-	client *stash.Client
-	config config.Config
+	parent   int // Stash's process id
+	replaced func() bool
+	client   *stash.Client
+	config   config.Config
 }
 
 func (w *wakerWorld) open(ctx context.Context) (*store.Store, error) {
@@ -117,6 +158,9 @@ func (w *wakerWorld) ended(ctx context.Context, why string) {
 }
 
 func (w *wakerWorld) Look(ctx context.Context) (waker.State, error) {
+	if w.replaced() {
+		return waker.State{Replaced: true}, nil
+	}
 	db, err := w.open(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return waker.State{Gone: true}, nil

@@ -66,6 +66,28 @@ func newWorld(t *testing.T, settings map[string]any) *world {
 // newWorldWith is newWorld with a Stash that has, say, a login.
 func newWorldWith(t *testing.T, o simstash.Options, settings map[string]any) *world {
 	t.Helper()
+	w := newBareWorld(t, o)
+	plugin := filepath.Join(w.dir, "plugins", "plexsync")
+	must(t, os.MkdirAll(plugin, 0o755))
+	yml, err := os.ReadFile("../plexsync.yml")
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(plugin, "plexsync.yml"), yml, 0o644))
+	self, err := os.Executable()
+	must(t, err)
+	exe := "plexsync"
+	if runtime.GOOS == "windows" {
+		exe += ".exe"
+	}
+	must(t, os.Symlink(self, filepath.Join(plugin, exe)))
+	// Relative, so that Stash gives us a relative PluginDir.
+	must(t, w.stash.LoadPlugin("plugins"))
+	w.set(settings)
+	return w
+}
+
+// newBareWorld is a world in which the plugin has yet to be installed.
+func newBareWorld(t *testing.T, o simstash.Options) *world {
+	t.Helper()
 	w := &world{T: t, dir: t.TempDir()}
 	w.plex = simplex.New(simplex.Options{Token: token})
 	w.section = w.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
@@ -85,22 +107,7 @@ func newWorldWith(t *testing.T, o simstash.Options, settings map[string]any) *wo
 		}
 		w.noSecrets()
 	})
-	plugin := filepath.Join(w.dir, "plugins", "plexsync")
-	must(t, os.MkdirAll(plugin, 0o755))
-	yml, err := os.ReadFile("../plexsync.yml")
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(plugin, "plexsync.yml"), yml, 0o644))
-	self, err := os.Executable()
-	must(t, err)
-	exe := "plexsync"
-	if runtime.GOOS == "windows" {
-		exe += ".exe"
-	}
-	must(t, os.Symlink(self, filepath.Join(plugin, exe)))
-	// Relative, so that Stash gives us a relative PluginDir.
-	must(t, w.stash.LoadPlugin("plugins"))
 	w.settings = map[string]any{"plexUrl": w.plexURL, "plexToken": token, "pathRules": "/data => /media"}
-	w.set(settings)
 	return w
 }
 

@@ -152,7 +152,7 @@ func (c *Client) notPlex(err error) error {
 
 // retryAfter reads the header of that name: seconds or a date; 0 if it is neither.
 func retryAfter(v string) time.Duration {
-	if s, err := strconv.Atoi(strings.TrimSpace(v)); err == nil {
+	if s, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64); err == nil {
 		return time.Duration(min(max(s, 0), 1<<31)) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {

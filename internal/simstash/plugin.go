@@ -48,10 +48,11 @@ type PluginRun struct {
 const stderrKept = 1 << 20
 
 type pluginCache struct {
-	mu    sync.Mutex
-	roots []string
-	list  []*plugin
-	runs  []*PluginRun
+	mu      sync.Mutex
+	roots   []string
+	sources []packageSource
+	list    []*plugin
+	runs    []*PluginRun
 }
 
 // PluginRuns lists every process that was started, in that order.

@@ -358,6 +358,6 @@ func (s *Store) change(ctx context.Context, query string, args ...any) (int, err
 // if there is none. What PlexSync queued itself is no such event.
 func (s *Store) LastEvent(ctx context.Context, now time.Time) (time.Time, error) {
 	var last sql.NullInt64
-	err := s.db.QueryRowContext(ctx, `SELECT max(last_event_at) FROM job WHERE priority=? AND `+due, job.PriorityEvent, ms(now), ms(now.Add(maxAhead))).Scan(&last)
+	err := s.db.QueryRowContext(ctx, `SELECT max(last_event_at) FROM job WHERE priority=?3 AND `+due, ms(now), ms(now.Add(maxAhead)), job.PriorityEvent).Scan(&last)
 	return at(last.Int64), s.explain(err)
 }

@@ -257,6 +257,21 @@ func finished(t *testing.T, s *Store) {
 	}
 }
 
+// TestOnlyEventsAreWaitedFor: a drain waits until events have settled, not until what
+// PlexSync queued itself has.
+func TestOnlyEventsAreWaitedFor(t *testing.T) {
+	ctx, s := t.Context(), open(t, t.TempDir())
+	must(t, s.Enqueue(ctx, t0, job.PriorityBulk, job.Scene(1), job.Scene(2)))
+	if at, err := s.LastEvent(ctx, t0); err != nil || !at.IsZero() {
+		t.Errorf("bulk jobs count as an event at %v, %v", at, err)
+	}
+	_, err := s.Event(ctx, t0.Add(time.Second), job.Scene(2), "a", "", func() bool { return false })
+	must(t, err)
+	if at, err := s.LastEvent(ctx, t0.Add(time.Minute)); err != nil || !at.Equal(t0.Add(time.Second)) {
+		t.Errorf("the last event was at %v, %v", at, err)
+	}
+}
+
 func TestADrainDoesNotEndWhileAJobIsDue(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, t.TempDir())

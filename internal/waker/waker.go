@@ -17,9 +17,11 @@ import (
 // State is what the database tells.
 type State struct {
 	// Gone: the database does not exist any more, as after an uninstall.
-	Gone    bool
-	Counts  job.Counts
-	Breaker job.Breaker // Plex's
+	Gone bool
+	// Replaced: the program was updated, or removed, since this process was started.
+	Replaced bool
+	Counts   job.Counts
+	Breaker  job.Breaker // Plex's
 	// Draining: a drain is at work.
 	Draining bool
 	// Awaits: scenes wait to turn up in Plex, perhaps as dead letters only. Looked is
@@ -107,6 +109,7 @@ const (
 const (
 	NothingWaits = "nothing waits"
 	NoDatabase   = "the database is gone"
+	Replaced     = "PlexSync was updated or removed"
 	StashGone    = "Stash is gone"
 	LoggedOut    = "Stash does not accept the session"
 	Disabled     = "the plugin is disabled"
@@ -137,8 +140,11 @@ func (w *Waker) Run(ctx context.Context) (why string, err error) {
 		if err != nil {
 			return "", err
 		}
-		if s.Gone {
+		switch {
+		case s.Gone:
 			return NoDatabase, nil
+		case s.Replaced:
+			return Replaced, nil
 		}
 		pause, why, err := w.step(ctx, s)
 		if err != nil || why != "" {

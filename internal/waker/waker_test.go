@@ -184,6 +184,7 @@ func TestItEndsWhenItShould(t *testing.T) {
 		within time.Duration
 	}{
 		"nothing waits":       {func(f *fake) { f.state = State{} }, NothingWaits, time.Second},
+		"updated":             {func(f *fake) { f.state.Replaced = true }, Replaced, time.Second},
 		"no database":         {func(f *fake) { f.state.Gone = true }, NoDatabase, time.Second},
 		"Stash is gone":       {func(f *fake) { f.err = stashError(0) }, StashGone, 16 * time.Minute},
 		"the session ended":   {func(f *fake) { f.err = stashError(401) }, LoggedOut, time.Minute},
