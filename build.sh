@@ -135,6 +135,29 @@ fuzz() {
 	done
 }
 
+# again builds the program of this machine once more, elsewhere and from nothing: the
+# same sources must give the same bytes, or nobody could check a release.
+again() {
+	copy=$(mktemp -d)
+	git ls-files -z | xargs -0 tar cf - | tar xf - -C "$copy"
+	(
+		cd "$copy"
+		export GOCACHE="$copy/cache"
+		compile "$(go env GOOS)" "$(go env GOARCH)" "$CC" "$copy/program"
+	)
+	same=0
+	cmp "$copy/program" "dist/plexsync/plexsync$(go env GOEXE)" || same=1
+	chmod -R u+w "$copy" && rm -rf "$copy"
+	[ $same = 0 ] || { echo "build.sh: two builds of the same sources differ" >&2; exit 1; }
+	echo "ok	build	the same bytes again"
+}
+
+# narrow runs what does not need SQLite with integers of 32 bits, as on a Raspberry Pi.
+narrow() {
+	[ "$(go env GOARCH)" = amd64 ] || return 0
+	GOARCH=386 CGO_ENABLED=0 go test ./internal/job ./internal/match ./internal/merge ./internal/config ./internal/host ./internal/plex ./internal/stash
+}
+
 # windows vets what cannot be run here; that it builds is for programs to show.
 windows() {
 	if ! command -v x86_64-w64-mingw32-gcc >/dev/null 2>&1; then
@@ -162,12 +185,15 @@ test)
 	[ -z "$unformatted" ] || { echo "build.sh: run gofmt -w on: $unformatted" >&2; exit 1; }
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 	programs
 	pack
 	PLEXSYNC_DIST="$PWD/dist/plexsync" PLEXSYNC_PACKAGE="$PWD/dist" go test -race -timeout 30m ./...
 	go run ./internal/bench/library -plugin dist/plexsync -small -json /dev/null
+	narrow
 	fuzz
 	windows
+	again
 	;;
 bench)
 	build
