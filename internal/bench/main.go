@@ -75,6 +75,10 @@ func run(plugin string, runs int, out, tags, ldflags string) error {
 	if err := build.Run(); err != nil {
 		return fmt.Errorf("build the floor program: %w", err)
 	}
+	launcher, err := pack(exe, filepath.Join(work, "packed"))
+	if err != nil {
+		return err
+	}
 	stash, err := listen()
 	if err != nil {
 		return err
@@ -87,13 +91,15 @@ func run(plugin string, runs int, out, tags, ldflags string) error {
 		queued   int
 		drain    bool
 		parallel int
+		exe      string
 	}{
-		{"alone", 0, false, 1},
-		{"with a drain running", 0, true, 1},
-		{"with 100,000 jobs queued", 100_000, false, 1},
-		{"100 at once", 0, false, 100},
+		{"alone", 0, false, 1, exe},
+		{"alone, by the package's launcher", 0, false, 1, launcher},
+		{"with a drain running", 0, true, 1, exe},
+		{"with 100,000 jobs queued", 100_000, false, 1, exe},
+		{"100 at once", 0, false, 100, exe},
 	} {
-		b := bench{plugin: exe, floor: floor, dir: filepath.Join(work, strings.ReplaceAll(s.name, " ", "-")), stash: stash}
+		b := bench{plugin: s.exe, floor: floor, dir: filepath.Join(work, strings.ReplaceAll(s.name, " ", "-")), stash: stash}
 		f, err := b.measure(s.name, runs, s.queued, s.drain, s.parallel)
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
@@ -107,6 +113,27 @@ func run(plugin string, runs int, out, tags, ldflags string) error {
 		return err
 	}
 	return os.WriteFile(out, append(data, '\n'), 0o644)
+}
+
+// pack puts the program and the launcher of a package into dir, as a package has them.
+func pack(exe, dir string) (launcher string, err error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	arch := runtime.GOARCH
+	if arch == "arm" {
+		arch = "armv7"
+	}
+	launcher = filepath.Join(dir, "plexsync")
+	// A link, because to read the program would make this process large.
+	if err := os.Symlink(exe, launcher+"-"+runtime.GOOS+"-"+arch); err != nil {
+		return "", err
+	}
+	script, err := os.ReadFile("plugin/launcher.sh")
+	if err != nil {
+		return "", err
+	}
+	return launcher, os.WriteFile(launcher, script, 0o755)
 }
 
 // fakeStash accepts every request for a drain and knows every job.
