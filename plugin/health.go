@@ -222,13 +222,32 @@ func (c *checkup) folders(ctx context.Context, plexFolders []string) error {
 		if !slices.ContainsFunc(plexFolders, func(p string) bool { return match.Within(mapped, p) || match.Within(p, mapped) }) {
 			well = false
 			c.tell("Folders", "warning", "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s => %s",
-				f, mapped, by, strings.Join(plexFolders, ", "), f, plexFolders[0])
+				f, mapped, by, strings.Join(plexFolders, ", "), f, likest(f, plexFolders))
 		}
 	}
 	if well {
 		c.tell("Folders", "ok", "every folder of Stash's is in a library of Plex's")
 	}
 	return nil
+}
+
+// likest is the folder that ends most like ours: the same names, from the last one up.
+// Of folders alike it is the first.
+func likest(ours string, folders []string) string {
+	names := func(path string) []string {
+		return strings.FieldsFunc(strings.ToLower(path), func(r rune) bool { return r == '/' || r == '\\' })
+	}
+	best, most := folders[0], 0
+	for _, f := range folders {
+		a, b, n := names(ours), names(f), 0
+		for n < len(a) && n < len(b) && a[len(a)-1-n] == b[len(b)-1-n] {
+			n++
+		}
+		if n > most {
+			best, most = f, n
+		}
+	}
+	return best
 }
 
 // errSample ends the listing of a sample.

@@ -119,16 +119,18 @@ func TestEverySettingOfTheManifestDoesSomething(t *testing.T) {
 			t.Errorf("nobody reads the setting %s", name)
 		}
 	}
-	readme, err := os.ReadFile("../README.md")
+	settings, err := os.ReadFile("../docs/settings.md")
 	must(t, err)
 	for _, name := range manifest(t, `(?m)^  (\w+):\n    displayName`) {
-		if !strings.Contains(string(readme), "`"+name+"`") {
-			t.Errorf("README.md does not tell of the setting %s", name)
+		if !strings.Contains(string(settings), "`"+name+"`") {
+			t.Errorf("docs/settings.md does not tell of the setting %s", name)
 		}
 	}
+	tasks, err := os.ReadFile("../docs/tasks.md")
+	must(t, err)
 	for _, task := range manifest(t, `(?m)^  - name: (.+)\n    description: .+\n    defaultArgs`) {
-		if !strings.Contains(string(readme), task) {
-			t.Errorf("README.md does not tell of the task %s", task)
+		if !strings.Contains(string(tasks), task) {
+			t.Errorf("docs/tasks.md does not tell of the task %s", task)
 		}
 	}
 }

@@ -159,3 +159,14 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 		})
 	}
 }
+
+func TestTheFolderThatIsSuggestedEndsLikeOurs(t *testing.T) {
+	folders := []string{"/media/a", "/media/Films/2019", `E:\videos\films`}
+	for ours, want := range map[string]string{
+		"/data/films/2019": "/media/Films/2019", `D:\videos\films`: `E:\videos\films`, "/data/2019": "/media/Films/2019", "/data": "/media/a",
+	} {
+		if got := likest(ours, folders); got != want {
+			t.Errorf("%s: %s, want %s", ours, got, want)
+		}
+	}
+}
