@@ -61,7 +61,7 @@ build() {
 	toolchain
 	mkdir -p dist/plexsync
 	compile "$(go env GOOS)" "$(go env GOARCH)" "$CC" "dist/plexsync/plexsync$(go env GOEXE)"
-	cp plexsync.yml LICENSE dist/plexsync/
+	cp plexsync.yml LICENSE plugin/ui/plexsync.js plugin/ui/plexsync.css dist/plexsync/
 }
 
 # cross OS ARCH: the C compiler for a platform, or nothing if there is none here. A Mac

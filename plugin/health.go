@@ -16,6 +16,7 @@ import (
 	"github.com/plexsync/plexsync/internal/plex"
 	"github.com/plexsync/plexsync/internal/stash"
 	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/worker"
 )
 
 // healthReport is what the mode health returns.
@@ -182,8 +183,8 @@ func (c *checkup) libraries(sections []plex.Section) (folders []string) {
 			continue
 		}
 		titles = append(titles, fmt.Sprintf("%q", s.Title))
-		named := func(name string) bool { return strings.EqualFold(name, s.Title) || name == s.Key }
-		if len(c.config.Libraries) == 0 || slices.ContainsFunc(c.config.Libraries, named) {
+		named := func(name string) bool { return config.NamesLibrary(name, s.Key, s.Title) }
+		if c.config.Syncs(s.Key, s.Title) {
 			chosen = append(chosen, fmt.Sprintf("%q", s.Title))
 			folders = append(folders, s.Locations...)
 		}
@@ -203,32 +204,54 @@ func (c *checkup) libraries(sections []plex.Section) (folders []string) {
 // folders tests whether each of Stash's folders, by the path rules, is one of
 // Plex's.
 func (c *checkup) folders(ctx context.Context, plexFolders []string) error {
-	ours, err := c.session.stash.Folders(ctx)
+	all, err := c.mapFolders(ctx, plexFolders)
 	if err != nil {
 		c.tell("Folders", "error", "%v", err)
 		return nil
 	}
-	rules, err := match.ParseRules(c.config.PathRules)
-	if err != nil || len(plexFolders) == 0 {
-		return nil // told with the settings, or with the libraries
-	}
-	well := len(ours) > 0
-	for _, f := range ours {
-		mapped, rule := rules.Map(f)
+	well := len(all) > 0
+	for _, f := range all {
 		by := "no path rule applies"
-		if rule != nil {
-			by = "by the path rule " + rule.String()
+		if f.Rule != "" {
+			by = "by the path rule " + f.Rule
 		}
-		if !slices.ContainsFunc(plexFolders, func(p string) bool { return match.Within(mapped, p) || match.Within(p, mapped) }) {
+		if !f.Found {
 			well = false
-			c.tell("Folders", "warning", "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s => %s",
-				f, mapped, by, strings.Join(plexFolders, ", "), f, likest(f, plexFolders))
+			c.tell("Folders", "warning", "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s",
+				f.Stash, f.Mapped, by, strings.Join(plexFolders, ", "), f.Suggest)
 		}
 	}
 	if well {
 		c.tell("Folders", "ok", "every folder of Stash's is in a library of Plex's")
 	}
 	return nil
+}
+
+// mapFolders tells which of Stash's folders, by the path rules, are in one of Plex's;
+// none if the rules cannot be read or Plex has no folder, which is told elsewhere.
+func (s *session) mapFolders(ctx context.Context, plexFolders []string) ([]testFolder, error) {
+	all := []testFolder{}
+	ours, err := s.stash.Folders(ctx)
+	if err != nil {
+		return all, err
+	}
+	rules, err := match.ParseRules(s.config.PathRules)
+	if err != nil || len(plexFolders) == 0 {
+		return all, nil
+	}
+	for _, f := range ours {
+		mapped, rule := rules.Map(f)
+		t := testFolder{Stash: f, Mapped: mapped}
+		if rule != nil {
+			t.Rule = rule.String()
+		}
+		t.Found = slices.ContainsFunc(plexFolders, func(p string) bool { return match.Within(mapped, p) || match.Within(p, mapped) })
+		if !t.Found {
+			t.Suggest = f + " => " + likest(f, plexFolders)
+		}
+		all = append(all, t)
+	}
+	return all, nil
 }
 
 // likest is the folder that ends most like ours: the same names, from the last one up.
@@ -253,6 +276,19 @@ func likest(ours string, folders []string) string {
 // errSample ends the listing of a sample.
 var errSample = errors.New("enough")
 
+// sample is the first scenes of Stash, with what they are matched by.
+func (s *session) sample(ctx context.Context) ([]worker.Scene, error) {
+	var sample []stash.Scene
+	err := s.stash.AllScenes(ctx, 0, func(page []stash.Scene) error {
+		sample = page
+		return errSample
+	})
+	if err != nil && !errors.Is(err, errSample) {
+		return nil, err
+	}
+	return stashSide{}.scenes(sample), nil
+}
+
 // paths tests the path rules with real scenes.
 func (c *checkup) paths(ctx context.Context) error {
 	if c.fatal() != nil {
@@ -262,16 +298,12 @@ func (c *checkup) paths(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var sample []stash.Scene
-	err = c.session.stash.AllScenes(ctx, 0, func(page []stash.Scene) error {
-		sample = page
-		return errSample
-	})
-	if err != nil && !errors.Is(err, errSample) {
+	sample, err := c.sample(ctx)
+	if err != nil {
 		c.tell("Paths", "error", "%v", err)
 		return nil
 	}
-	r, err := w.CheckPaths(ctx, stashSide{}.scenes(sample))
+	r, err := w.CheckPaths(ctx, sample, true)
 	if job.Interrupted(ctx, err) {
 		return err
 	}

@@ -63,6 +63,7 @@ type process struct {
 	log     *slog.Logger
 	dir     string // the data folder
 	apiKey  string // Stash's, for who comes without a session
+	v       int    // version of the interface that a call of the page speaks; 0 = a task
 }
 
 // dataDir is the data folder below the folder of Stash's config.yml.

@@ -44,6 +44,19 @@ func modes() map[string]func(*process, context.Context, *session) (any, error) {
 		"compare":        (*process).compare,
 		"preview":        (*process).preview,
 		"unlock":         (*process).unlock,
+		"settings_test":  (*process).settingsTest,
+		"history":        (*process).history,
+		"overview":       (*process).overview,
+		"preview_list":   (*process).previewPage,
+	}
+}
+
+// pageModes are modes that answer a call of the versioned interface otherwise than a
+// task: in pages, and without draining.
+func pageModes() map[string]func(*process, context.Context, *session) (any, error) {
+	return map[string]func(*process, context.Context, *session) (any, error){
+		"queue_list": (*process).queuePage,
+		"dlq_list":   (*process).lettersPage,
 	}
 }
 
@@ -51,6 +64,7 @@ func modes() map[string]func(*process, context.Context, *session) (any, error) {
 type session struct {
 	db       *store.Store
 	stash    *stash.Client
+	raw      map[string]any // the settings as Stash has them
 	config   config.Config
 	problems []config.Problem
 	version  string   // of Stash
@@ -62,6 +76,15 @@ func (p *process) mode(ctx context.Context) (any, error) {
 	name, _ := p.in.Args["mode"].(string)
 	all := modes()
 	run, ok := all[name]
+	var err error
+	if p.v, err = p.asked(); err != nil {
+		return nil, err
+	}
+	if p.v > 0 {
+		if page, ok := pageModes()[name]; ok {
+			run = page
+		}
+	}
 	if !ok {
 		return nil, fmt.Errorf("argument mode %q: must be one of %s", name, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
@@ -74,6 +97,9 @@ func (p *process) mode(ctx context.Context) (any, error) {
 			s.db.Close()
 		}
 	}()
+	if p.v > 0 {
+		p.level.Set(silent)
+	}
 	out, err := run(p, ctx, s)
 	if store.Damaged(err) {
 		// Everything in it can be learnt again: with the new one the work goes on.
@@ -84,6 +110,9 @@ func (p *process) mode(ctx context.Context) (any, error) {
 		out, err = run(p, ctx, s)
 	}
 	p.wakeIfNeeded(ctx, s.db, s.config.CompareEvery)
+	if p.v > 0 && err == nil {
+		out = map[string]any{"v": p.v, "data": out}
+	}
 	return out, err
 }
 
@@ -132,6 +161,7 @@ func (p *process) open(ctx context.Context) (*session, error) {
 	if err := stash.CheckVersion(state.Version); err != nil {
 		p.log.Warn(err.Error())
 	}
+	s.raw = state.Settings
 	s.config, s.problems = parseSettings(state.Settings)
 	s.version, s.unknown = state.Version, config.Unknown(state.Settings)
 	p.handler.AddSecret(s.config.PlexToken.Reveal())
@@ -329,6 +359,9 @@ func (p *process) syncScene(ctx context.Context, s *session) (any, error) {
 	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(id)); err != nil {
 		return nil, err
 	}
+	if p.v > 0 {
+		return map[string]any{"count": 1}, p.askDrain(ctx, s)
+	}
 	return p.drain(ctx, s)
 }
 
@@ -385,11 +418,7 @@ func (p *process) limits() (limit, offset int) {
 }
 
 func (p *process) settingsCheck(_ context.Context, s *session) (any, error) {
-	out := []map[string]any{}
-	for _, problem := range s.problems {
-		out = append(out, map[string]any{"setting": problem.Setting, "message": problem.Message, "fatal": problem.Fatal})
-	}
-	return map[string]any{"ready": s.config.Ready(), "problems": out}, nil
+	return map[string]any{"ready": s.config.Ready(), "problems": told(s.problems)}, nil
 }
 
 func (p *process) queueList(ctx context.Context, s *session) (any, error) {
@@ -398,6 +427,10 @@ func (p *process) queueList(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return jobRows(jobs), nil
+}
+
+func jobRows(jobs []job.Job) []map[string]any {
 	out := []map[string]any{}
 	for _, j := range jobs {
 		out = append(out, map[string]any{
@@ -406,7 +439,7 @@ func (p *process) queueList(ctx context.Context, s *session) (any, error) {
 			"last_class": j.LastClass, "last_error": j.LastError,
 		})
 	}
-	return out, nil
+	return out
 }
 
 func (p *process) queueClear(ctx context.Context, s *session) (any, error) {
@@ -433,6 +466,10 @@ func (p *process) dlqList(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	return letterRows(letters), nil
+}
+
+func letterRows(letters []job.Letter) []map[string]any {
 	out := []map[string]any{}
 	for _, l := range letters {
 		out = append(out, map[string]any{
@@ -441,7 +478,7 @@ func (p *process) dlqList(ctx context.Context, s *session) (any, error) {
 			"last_event": l.LastEvent, "died": l.Died, "history": l.History,
 		})
 	}
-	return out, nil
+	return out
 }
 
 // dlqRetry revives dead letters and works them.
@@ -451,8 +488,12 @@ func (p *process) dlqRetry(ctx context.Context, s *session) (any, error) {
 		return nil, err
 	}
 	n, err := s.db.Revive(ctx, time.Now(), w)
-	if _, err := p.told(n, "Dead letters queued again: %d", err); err != nil {
+	out, err := p.told(n, "Dead letters queued again: %d", err)
+	if err != nil {
 		return nil, err
+	}
+	if p.v > 0 {
+		return out, p.askDrain(ctx, s)
 	}
 	return p.drain(ctx, s)
 }

@@ -93,7 +93,7 @@ func TestTheIndexIsOneThatStashReads(t *testing.T) {
 			t.Errorf("%s does not belong there", f.Name)
 		}
 	}
-	for _, name := range []string{"LICENSE", "plexsync", "plexsync.yml"} {
+	for _, name := range []string{"LICENSE", "plexsync", "plexsync.yml", "plexsync.js", "plexsync.css"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("the package lacks %s: %v", name, names)
 		}

@@ -57,6 +57,12 @@ type Fields struct {
 	Rating, Background, OriginalTitle, Tagline, SortTitle, Photos                 bool
 }
 
+// Choice is a field that can be synced, by its name in the setting fields.
+type Choice struct {
+	Name string `json:"name"`
+	On   bool   `json:"on"`
+}
+
 // Collections says what makes collections, where Fields.Collections is on.
 type Collections struct{ Studio, Parents, Groups bool }
 
@@ -373,3 +379,12 @@ func (r *reader) token(name string) Secret {
 	}
 	return ""
 }
+
+// Syncs reports whether the movie library with this key and title is one of Libraries;
+// every one is if Libraries is empty.
+func (c Config) Syncs(key, title string) bool {
+	return len(c.Libraries) == 0 || slices.ContainsFunc(c.Libraries, func(name string) bool { return NamesLibrary(name, key, title) })
+}
+
+// NamesLibrary reports whether name means the library with this key and title.
+func NamesLibrary(name, key, title string) bool { return strings.EqualFold(name, title) || name == key }

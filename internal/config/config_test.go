@@ -384,3 +384,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestChoicesAreTheFieldsThatAreSynced(t *testing.T) {
+	c, _ := Parse(map[string]any{"fields": "-studio, rating, sortTitle", "labels": "Stash"})
+	var on []string
+	for _, x := range c.Choices() {
+		if x.On {
+			on = append(on, x.Name)
+		}
+	}
+	if got, want := strings.Join(on, " "), "rating labels sortTitle"; got != want {
+		t.Errorf("on are %s, want %s", got, want)
+	}
+	if c, _ = Parse(nil); len(c.Choices()) != len(fieldNames()) || !c.Choices()[0].On || c.Choices()[defaultFields].On {
+		t.Errorf("by default: %v", c.Choices())
+	}
+}

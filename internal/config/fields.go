@@ -44,6 +44,23 @@ func canonical(s string) string {
 	return strings.NewReplacer(" ", "", "-", "", "_", "").Replace(strings.ToLower(s))
 }
 
+// Choices are all fields that the setting fields can name, the default set first, and
+// whether they are synced.
+func (c Config) Choices() []Choice {
+	f := c.Fields
+	on := map[string]bool{
+		"title": f.Title, "summary": f.Summary, "date": f.Date, "studio": f.Studio, "director": f.Director,
+		"performers": f.Performers, "tags": f.Tags, "collections": f.Collections, "poster": f.Poster,
+		"rating": f.Rating, "background": f.Background, "labels": len(c.Labels) > 0, "contentRating": c.ContentRating != "",
+		"originalTitle": f.OriginalTitle, "tagline": f.Tagline, "sortTitle": f.SortTitle, "photos": f.Photos,
+	}
+	var all []Choice
+	for _, names := range fieldNames() {
+		all = append(all, Choice{Name: names[0], On: on[names[0]]})
+	}
+	return all
+}
+
 // fields reads fields, collections, labels and contentRating, which decide
 // together what is synced.
 func (r *reader) fields(c *Config) {

@@ -63,6 +63,8 @@ var files = []struct {
 	mode       fs.FileMode
 }{
 	{"plexsync.yml", "plexsync.yml", 0o644},
+	{"plugin/ui/plexsync.js", "plexsync.js", 0o644},
+	{"plugin/ui/plexsync.css", "plexsync.css", 0o644},
 	{"LICENSE", "LICENSE", 0o644},
 	{"plugin/launcher.sh", "plexsync", 0o755},
 }

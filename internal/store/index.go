@@ -212,6 +212,9 @@ func (s *Store) ForgetItem(ctx context.Context, ratingKey string) error {
 	})
 }
 
+// MetaMachine is the key of the machine id of the Plex server that the index is of.
+const MetaMachine = "plex_machine"
+
 // NewServer empties the index and keeps the pushed states findable by path only,
 // because the rating keys of one Plex server mean nothing to another. It does
 // nothing and returns false if machine is the server that is known already.

@@ -60,9 +60,13 @@ func where(w job.Which) (string, []any) {
 // Letters lists dead letters, the newest first.
 func (s *Store) Letters(ctx context.Context, w job.Which, limit, offset int) ([]job.Letter, error) {
 	cond, args := where(w)
+	return s.letters(ctx, cond+` ORDER BY died_at DESC, id DESC`, args, limit, offset)
+}
+
+// letters reads the dead letters of a condition with its order.
+func (s *Store) letters(ctx context.Context, cond string, args []any, limit, offset int) ([]job.Letter, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT id, kind, subject_id, class, error, attempts, title, path,
-		first_event_at, last_event_at, died_at, history FROM dead_letter WHERE `+cond+`
-		ORDER BY died_at DESC, id DESC LIMIT ? OFFSET ?`, append(args, limit, offset)...)
+		first_event_at, last_event_at, died_at, history FROM dead_letter WHERE `+cond+` LIMIT ? OFFSET ?`, append(args, limit, offset)...)
 	if err != nil {
 		return nil, s.explain(err)
 	}

@@ -551,6 +551,8 @@ type Previewed struct {
 	NotFound int `json:"not_found"`
 	// First are the first of the items, with their old and new values.
 	First []PreviewedItem `json:"first"`
+	// Next is the id to go on after; 0 at the end of the library.
+	Next int64 `json:"next"`
 }
 
 // PreviewedItem is an item that would be written.
@@ -570,6 +572,16 @@ const maxPreviewed = 1000
 // Preview walks through the whole library as a drain after "Sync all scenes" would,
 // and writes nothing. each is called for every item that would be written.
 func (w *Worker) Preview(ctx context.Context, each func(PreviewedItem)) (Previewed, error) {
+	return w.preview(ctx, 0, func(Previewed) bool { return true }, each)
+}
+
+// PreviewFrom is a part of a preview: of the scenes whose ids are above after, until
+// enough items are found or scenes looked at.
+func (w *Worker) PreviewFrom(ctx context.Context, after int64, items, scenes int) (Previewed, error) {
+	return w.preview(ctx, after, func(p Previewed) bool { return p.Items < items && p.Scenes < scenes }, func(PreviewedItem) {})
+}
+
+func (w *Worker) preview(ctx context.Context, after int64, goOn func(Previewed) bool, each func(PreviewedItem)) (Previewed, error) {
 	p := Previewed{Fields: map[string]int{}, First: []PreviewedItem{}}
 	d := w.dryRun()
 	if err := d.learn(ctx); err != nil {
@@ -579,7 +591,7 @@ func (w *Worker) Preview(ctx context.Context, each func(PreviewedItem)) (Preview
 	if err != nil {
 		return p, err
 	}
-	for after := int64(0); ; {
+	for {
 		scenes, err := d.nextScenes(ctx, after)
 		if err != nil || len(scenes) == 0 {
 			return p, err
@@ -587,6 +599,10 @@ func (w *Worker) Preview(ctx context.Context, each func(PreviewedItem)) (Preview
 		d.walked(p.Scenes, total)
 		after = scenes[len(scenes)-1].ID
 		for page := range slices.Chunk(scenes, batchSize) {
+			if !goOn(p) {
+				p.Next = page[0].ID - 1
+				return p, nil
+			}
 			var all []*attempt
 			for i := range page {
 				p.Scenes++

@@ -241,23 +241,29 @@ func (w *Worker) last(ctx context.Context, sub job.Subject, l *Last) error {
 type PathCheck struct {
 	// Scenes of the sample, how many of them Plex has under their mapped path, how
 	// many it has under another path, and how many it has not.
-	Scenes, ByPath, ByName, Missing int
+	Scenes  int `json:"scenes"`
+	ByPath  int `json:"by_path"`
+	ByName  int `json:"by_name"`
+	Missing int `json:"missing"`
 	// Suggest is the path rule that would explain most of ByName; "" if none would.
-	Suggest string
+	Suggest string `json:"suggest,omitempty"`
 	// Example is a scene's path that Plex does not have, as it was looked for.
-	Example string
+	Example string `json:"example,omitempty"`
 }
 
-// CheckPaths matches a sample of scenes and writes nothing. The index is read if it
-// never was.
-func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene) (PathCheck, error) {
+// CheckPaths matches a sample of scenes and writes nothing to Plex. With read the
+// index is read if it never was; without, it is taken as it is, for settings that are
+// not saved yet and must change nothing.
+func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (PathCheck, error) {
 	var c PathCheck
 	d := w.dryRun()
-	if _, err := d.meet(ctx); err != nil {
-		return c, err
-	}
-	if _, err := d.ensureIndex(ctx, indexReady); err != nil {
-		return c, err
+	if read {
+		if _, err := d.meet(ctx); err != nil {
+			return c, err
+		}
+		if _, err := d.ensureIndex(ctx, indexReady); err != nil {
+			return c, err
+		}
 	}
 	rules, most := map[string]int{}, 0
 	for i := range scenes {
