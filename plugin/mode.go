@@ -118,6 +118,9 @@ func (p *process) mode(ctx context.Context) (any, error) {
 
 // wakeIfNeeded starts the waker if something waits for a later time.
 func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store, compareEvery time.Duration) {
+	if store.Held(p.dir, store.WakerLock) {
+		return // it sees for itself
+	}
 	c, err := db.Counts(ctx, time.Now())
 	if err != nil {
 		return // told by whoever did the work
@@ -529,10 +532,12 @@ func (p *process) forgetMatches(ctx context.Context, s *session) (any, error) {
 type statusReport struct {
 	Version string `json:"version"`
 	job.Counts
-	Draining bool         `json:"draining"`
-	Breaker  breakerState `json:"breaker"`
-	Waker    wakerState   `json:"waker"`
-	LastRun  *job.Run     `json:"last_run,omitempty"`
+	// LastEvent is the time of the newest event of a live job.
+	LastEvent time.Time    `json:"last_event,omitzero"`
+	Draining  bool         `json:"draining"`
+	Breaker   breakerState `json:"breaker"`
+	Waker     wakerState   `json:"waker"`
+	LastRun   *job.Run     `json:"last_run,omitempty"`
 }
 
 type breakerState struct {
@@ -557,7 +562,11 @@ func (p *process) status(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := statusReport{Version: version, Counts: counts, Draining: store.Held(p.dir, store.DrainLock),
+	last, err := s.db.NewestEvent(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := statusReport{Version: version, Counts: counts, LastEvent: last, Draining: store.Held(p.dir, store.DrainLock),
 		Waker:   p.tellWaker(ctx, s.db),
 		Breaker: breakerState{State: b.State, Since: b.OpenedAt, NextProbe: b.NextProbe, Cause: b.Cause, Message: b.Message}}
 	p.log.Info(fmt.Sprintf("Queue: %d jobs, %d due, %d being worked, %d waiting", counts.Queued, counts.Due, counts.Leased, counts.Waiting))

@@ -174,8 +174,6 @@ type Counts struct {
 	Dead int `json:"dead"`
 	// NotInPlex are dead letters of that class, which need none.
 	NotInPlex int `json:"not_in_plex"`
-	// LastEvent is the time of the newest event of a live job.
-	LastEvent time.Time `json:"last_event,omitzero"`
 }
 
 // Which selects dead letters; the zero value selects all.

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	osexec "os/exec"
 	"path/filepath"
@@ -480,5 +481,13 @@ func TestALongListIsQueuedWithoutHoldingHooksUp(t *testing.T) {
 	}
 	if c, err := s.Counts(ctx, t0); err != nil || c.Queued != len(subjects) {
 		t.Errorf("%d jobs are queued, want %d, %v", c.Queued, len(subjects), err)
+	}
+}
+
+// TestEveryMigrationIsApplied: a file that is forgotten here is applied by nobody.
+func TestEveryMigrationIsApplied(t *testing.T) {
+	files, err := filepath.Glob("migrations/*.sql")
+	if err != nil || len(files) != schemaVersion || filepath.Base(files[len(files)-1]) != fmt.Sprintf("%04d.sql", schemaVersion) {
+		t.Errorf("%d migrations, the schema is %d: %v (%v)", len(files), schemaVersion, files, err)
 	}
 }

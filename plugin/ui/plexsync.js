@@ -313,7 +313,7 @@
           h("rect", { x: i * 10, y: 0, width: 10, height: 100, className: "plexsync-hit" }),
           h("rect", { x: i * 10 + 1, y: 90 - (85 * d.synced) / most, width: 8, height: (85 * d.synced) / most, className: "plexsync-synced" }),
           d.out_seconds > 0 && h("rect", { x: i * 10 + 1, y: 93, width: 8, height: 6, className: "plexsync-out" })))),
-      h("figcaption", null, "Synced scenes a day, at most " + count(most) + "; below, days on which Plex was out. From " + days[0].day + " to " + days[days.length - 1].day + "."));
+      h("figcaption", null, "Synced scenes a day, at most " + count(Math.max(...days.map((d) => d.synced))) + "; below, days on which Plex was out. From " + days[0].day + " to " + days[days.length - 1].day + "."));
   }
 
   function Overview({ go }) {
@@ -594,7 +594,7 @@
       h("div", { className: "plexsync-buttons" },
         h(B.Button, { onClick: save, disabled: doing.busy || !Object.keys(form).length }, "Save"),
         h(B.Button, { variant: "secondary", disabled: doing.busy || !Object.keys(form).length, onClick: () => doing.run(load) }, "Undo"),
-        h(Link, { to: "/plexsync", className: "btn btn-link" }, "Open PlexSync")),
+        h(Link, { to: "/plexsync", className: "btn btn-secondary" }, "Open PlexSync")),
       doing.status);
   }
 

@@ -11,6 +11,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	_ "github.com/mattn/go-sqlite3"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
@@ -36,7 +38,7 @@ func main() {
 	plugin := flag.String("plugin", "dist/plexsync", "folder of the built plugin")
 	small := flag.Bool("small", false, "small libraries, and fail if a count is over its budget")
 	full := flag.Bool("full", false, "10,000 scenes at every latency, which takes an hour more")
-	only := flag.String("only", "", "one part: drain, compare, index or others")
+	only := flag.String("only", "", "one part: drain, compare, index, page or others")
 	out := flag.String("json", "bench-library.json", "file for the results")
 	flag.Parse()
 	dir, err := filepath.Abs(*plugin)
@@ -97,6 +99,11 @@ func run(plugin string, small, full bool, only, out string) error {
 			return err
 		}
 		results[p.name] = rows
+	}
+	if !small && (only == "" || only == "page") {
+		if err := page(plugin, results); err != nil {
+			return err
+		}
 	}
 	if !small && (only == "" || only == "others") {
 		if err := others(plugin, results); err != nil {
@@ -486,6 +493,63 @@ func counters(proc string) (u usage, ok bool) {
 		u.cpu = (user + system) / 100 // ticks: 100 a second on Linux
 	}
 	return u, true
+}
+
+// page measures the operations of the page in Stash, each a process, with 100,000 jobs
+// and 5,000 dead letters.
+func page(plugin string, results map[string]any) error {
+	w, err := newWorld(plugin, 1, false, 0)
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	ctx := context.Background()
+	db, err := store.Open(ctx, filepath.Join(w.dir, "plexsync"), time.Now())
+	if err != nil {
+		return err
+	}
+	if err := db.Close(); err != nil {
+		return err
+	}
+	fill, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "plexsync", store.FileName))
+	if err != nil {
+		return err
+	}
+	defer fill.Close()
+	for _, q := range []string{
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) INSERT INTO job
+			(kind, subject_id, priority, due_at, first_event_at, last_event_at, attempt, last_class, last_error)
+			SELECT 'scene', i, 1, 1800000000000 + i, 1, 1, i % 7, 'unreachable', 'edit item ' || i || ': Plex cannot be reached' FROM n`,
+		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000) INSERT INTO dead_letter
+			(kind, subject_id, class, error, attempts, title, path, first_event_at, last_event_at, died_at)
+			SELECT 'scene', i, 'rejected', 'answered 400', 5, 'Title ' || i, '/data/' || i || '.mp4', 1, 1, i FROM n`} {
+		if _, err := fill.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("\n%-58s %8s %8s\n", "page, with 100,000 jobs and 5,000 dead letters", "median", "p95 ms")
+	out := map[string][2]float64{}
+	for _, args := range []map[string]any{
+		{"mode": "overview"}, {"mode": "history"},
+		{"mode": "queue_list"}, {"mode": "queue_list", "sort": "attempt", "desc": true, "search": "item 4711", "offset": 0}, {"mode": "queue_list", "sort": "id", "offset": 99_000},
+		{"mode": "dlq_list"}, {"mode": "dlq_list", "sort": "title", "search": "title 49"},
+	} {
+		args["v"] = 1
+		name, _ := json.Marshal(args)
+		var took []float64
+		for range 40 {
+			began := time.Now()
+			if err := w.stash.Query(ctx, `mutation($a: Map!) { runPluginOperation(plugin_id: "plexsync", args: $a) }`, map[string]any{"a": args}, nil); err != nil {
+				return err
+			}
+			took = append(took, time.Since(began).Seconds()*1000)
+		}
+		slices.Sort(took)
+		out[string(name)] = [2]float64{took[20], took[38]}
+		fmt.Printf("%-58s %8.1f %8.1f\n", name, took[20], took[38])
+	}
+	results["page"] = out
+	return nil
 }
 
 // others measures what is not a table of its own.
