@@ -271,8 +271,8 @@ type settingsTest struct {
 	Libraries []testLibrary `json:"libraries"`
 	// Folders of Stash, by the path rules.
 	Folders []testFolder `json:"folders"`
-	// Sample tells how many scenes are found under their path; null if Plex's files
-	// are not known yet.
+	// Sample tells how many scenes are found under their path; null if it is another
+	// server than the one whose files are known.
 	Sample *worker.PathCheck `json:"sample"`
 }
 
@@ -292,7 +292,7 @@ type testFolder struct {
 	Suggest string `json:"suggest,omitempty"`
 }
 
-// settingsTest tries settings out and changes nothing. The argument settings holds
+// settingsTest tries settings out and saves none. The argument settings holds
 // those that differ from the saved ones; a token that is "" stands for the saved one,
 // because the page never has it.
 func (p *process) settingsTest(ctx context.Context, s *session) (any, error) {
@@ -371,10 +371,11 @@ func (p *process) testPlex(ctx context.Context, s *session, t *settingsTest) err
 	return p.testPaths(ctx, s, t)
 }
 
-// testPaths matches a sample of scenes, if the index that is there is this server's.
+// testPaths matches a sample of scenes, if the index that is there is this server's. If
+// there is none yet it is read: that is what the first sync would begin with.
 func (p *process) testPaths(ctx context.Context, s *session, t *settingsTest) error {
 	known, err := s.db.Meta(ctx, store.MetaMachine)
-	if err != nil || known != t.Machine {
+	if err != nil || known != "" && known != t.Machine {
 		return err
 	}
 	if s.fatal() != nil {
@@ -388,7 +389,7 @@ func (p *process) testPaths(ctx context.Context, s *session, t *settingsTest) er
 	if err != nil {
 		return err
 	}
-	check, err := w.CheckPaths(ctx, sample, false)
+	check, err := w.CheckPaths(ctx, sample, known == "")
 	if err == nil {
 		t.Sample = &check
 	}

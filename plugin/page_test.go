@@ -45,6 +45,9 @@ var hostPage = sync.OnceValues(func() (dir string, err error) {
 	return dir, nil
 })
 
+// browsers bounds how many run at once: each takes a core.
+var browsers = make(chan struct{}, 2)
+
 // flow opens the world's Stash in a browser and goes through one of flows.mjs. steps
 // are what it can have done meanwhile.
 func (w *world) flow(name string, steps map[string]func()) {
@@ -97,7 +100,9 @@ func (w *world) flow(name string, steps map[string]func()) {
 		shots = kept
 		must(w, os.MkdirAll(shots, 0o755))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
+	browsers <- struct{}{}
+	defer func() { <-browsers }()
+	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "flows.mjs", name, server.URL, shots)
 	cmd.Dir = dir
@@ -118,6 +123,7 @@ func (w *world) films(n int) {
 func TestThePageSetsPlexSyncUp(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Folders: []string{"/data"}}, map[string]any{"plexUrl": nil, "plexToken": nil, "pathRules": nil})
+	w.films(3)
 	w.plex.AddSection(simplex.SectionSpec{Title: "Others", Locations: []string{"/others"}})
 	want := map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media",
 		"fields": "title, summary, date, studio, director, performers, tags, collections, poster, rating"}

@@ -253,7 +253,7 @@ type PathCheck struct {
 
 // CheckPaths matches a sample of scenes and writes nothing to Plex. With read the
 // index is read if it never was; without, it is taken as it is, for settings that are
-// not saved yet and must change nothing.
+// not saved yet.
 func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (PathCheck, error) {
 	var c PathCheck
 	d := w.dryRun()

@@ -13,7 +13,7 @@ const [flow, address, folder] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
 const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB" });
-context.setDefaultTimeout(30000);
+context.setDefaultTimeout(60000);
 const page = await context.newPage();
 
 // Every request stays with this host, and no script fails.
@@ -33,7 +33,7 @@ const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
 const does = async (name) => assert.equal((await fetch(address + "/do/" + name, { method: "POST" })).status, 200, name);
 const shows = (name) => page.screenshot({ path: join(folder, name + ".png"), fullPage: true });
 const until = async (what, f) => {
-  for (let i = 0; i < 300; i++) {
+  for (let i = 0; i < 600; i++) {
     if (await f()) return;
     await page.waitForTimeout(100);
   }
@@ -68,9 +68,12 @@ const flows = {
     await page.getByLabel("Plex token").fill(process.env.TOKEN);
     await button("Test the connection").click();
     await says("answers, version");
+    await says("Of 3 scenes Plex has 0 under their path, 3 under another");
     await page.getByLabel("Films (/media)").waitFor();
     await page.getByLabel("Others (/others)").click(); // off
-    await button("Add /data => /media").click();
+    await button("Add /data => /media").first().click();
+    await button("Test the connection").click();
+    await says("Of 3 scenes Plex has 3 under their path");
     assert.equal(await page.getByLabel("Path rules").inputValue(), "/data => /media");
     await page.getByLabel("Rating", { exact: true }).check();
     await shows("settings");
