@@ -87,7 +87,8 @@ func runWaker(stdin io.Reader) int {
 		return began != nil && (err != nil || now.Size() != began.Size() || !now.ModTime().Equal(began.ModTime()))
 	}
 	for {
-		lock, err := store.TryLock(p.dir, store.WakerLock)
+		// Whoever asks whether a waker lives has the lock for an instant.
+		lock, err := store.WaitLock(ctx, p.dir, store.WakerLock, wakerPatience)
 		if lock == nil || err != nil {
 			return 0 // another one watches
 		}
@@ -113,6 +114,9 @@ func runWaker(stdin io.Reader) int {
 
 // maxWakerInput bounds what a waker reads at its start.
 const maxWakerInput = 1 << 20
+
+// wakerPatience is how long a waker tries to become the one.
+const wakerPatience = 500 * time.Millisecond
 
 // updateTime is how long the files of an update may take to be written.
 const updateTime = 5 * time.Second

@@ -24,13 +24,16 @@ const (
 
 // TryLock takes the named lock. It returns nil and no error if another process
 // holds it.
-func TryLock(dir, name string) (*Lock, error) {
+func TryLock(dir, name string) (*Lock, error) { return lockFile(dir, name, true) }
+
+// lockFile takes the named lock, for itself alone or shared with others that do not.
+func lockFile(dir, name string, alone bool) (*Lock, error) {
 	path := filepath.Join(dir, name)
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, folderError(err, path)
 	}
-	ok, err := tryLock(f)
+	ok, err := tryLock(f, alone)
 	if err != nil {
 		f.Close()
 		return nil, fmt.Errorf("lock %s: %w. The folder must be on a disk that has file locks", path, err)
@@ -42,11 +45,11 @@ func TryLock(dir, name string) (*Lock, error) {
 	return &Lock{f}, nil
 }
 
-// Held reports whether some process holds the named lock right now. It has to
-// take the lock for an instant to find out, so whoever wants to have it must try
-// more than once ([WaitLock]).
+// Held reports whether some process holds the named lock right now. To find out it
+// shares the lock for an instant: any number may ask at once without misleading each
+// other, but whoever wants to have it must try more than once ([WaitLock]).
 func Held(dir, name string) bool {
-	l, err := TryLock(dir, name)
+	l, err := lockFile(dir, name, false)
 	if err != nil {
 		return false
 	}

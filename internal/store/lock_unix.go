@@ -9,11 +9,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// tryLock takes the exclusive lock on f, or reports that somebody has it. The
-// lock belongs to the open file: the kernel frees it when the process dies.
-func tryLock(f *os.File) (bool, error) {
+// tryLock takes the lock on f, alone or shared, or reports that somebody has it who
+// stands in the way. The lock belongs to the open file: the kernel frees it when the
+// process dies.
+func tryLock(f *os.File, alone bool) (bool, error) {
+	how := unix.LOCK_SH
+	if alone {
+		how = unix.LOCK_EX
+	}
 	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		err := unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
 		switch {
 		case err == nil:
 			return true, nil

@@ -9,11 +9,15 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// tryLock takes the exclusive lock on f, or reports that somebody has it. The
-// lock belongs to the open file: the kernel frees it when the process dies.
-func tryLock(f *os.File) (bool, error) {
-	err := windows.LockFileEx(windows.Handle(f.Fd()),
-		windows.LOCKFILE_EXCLUSIVE_LOCK|windows.LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, new(windows.Overlapped))
+// tryLock takes the lock on f, alone or shared, or reports that somebody has it who
+// stands in the way. The lock belongs to the open file: the kernel frees it when the
+// process dies.
+func tryLock(f *os.File, alone bool) (bool, error) {
+	how := uint32(windows.LOCKFILE_FAIL_IMMEDIATELY)
+	if alone {
+		how |= windows.LOCKFILE_EXCLUSIVE_LOCK
+	}
+	err := windows.LockFileEx(windows.Handle(f.Fd()), how, 0, 1, 0, new(windows.Overlapped))
 	switch {
 	case err == nil:
 		return true, nil

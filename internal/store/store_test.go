@@ -491,3 +491,38 @@ func TestEveryMigrationIsApplied(t *testing.T) {
 		t.Errorf("%d migrations, the schema is %d: %v (%v)", len(files), schemaVersion, files, err)
 	}
 }
+
+// TestWhoAsksForALockMisleadsNobody: many ask whether a lock is held, while it is not;
+// none takes another who asks for its holder, and who wants it gets it.
+func TestWhoAsksForALockMisleadsNobody(t *testing.T) {
+	dir := t.TempDir()
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if Held(dir, DrainLock) {
+					t.Error("a lock that nobody holds is held")
+					return
+				}
+			}
+		})
+	}
+	for range 50 {
+		l, err := WaitLock(t.Context(), dir, WakerLock, 10*time.Second)
+		if err != nil || l == nil {
+			t.Fatalf("the lock could not be had: %v", err)
+		}
+		if !Held(dir, WakerLock) {
+			t.Error("a lock that is held is free")
+		}
+		l.Release()
+	}
+	close(stop)
+	wg.Wait()
+}

@@ -64,9 +64,10 @@
   // overview is asked for by one timer for all who look: often while something moves,
   // seldom on other pages, never while the tab is hidden.
   const overview = {
-    value: undefined, error: undefined, listeners: new Map(), timer: 0, asking: false,
+    value: undefined, error: undefined, listeners: new Map(), timer: 0, asking: false, again: false,
     async refresh() {
       clearTimeout(this.timer);
+      this.again = this.asking; // what is under way may miss what just happened
       if (this.asking || !this.listeners.size) return;
       if (document.hidden) return; // goes on when it is looked at again
       this.asking = true;
@@ -79,7 +80,7 @@
       this.asking = false;
       for (const listener of this.listeners.keys()) listener({});
       clearTimeout(this.timer);
-      this.timer = setTimeout(() => this.refresh(), this.pause());
+      this.timer = setTimeout(() => this.refresh(), this.again ? 0 : this.pause());
     },
     pause() {
       const close = [...this.listeners.values()].includes(true);
@@ -261,7 +262,7 @@
   function stateOf(o) {
     if (!o.ready) return ["alarm", "PlexSync is not set up"];
     if (o.breaker.state !== "closed") return ["alarm", "Plex cannot be used since " + time(o.breaker.since)];
-    if (o.dead > 0) return ["alarm", things(o.dead, "dead letter needs", "dead letters need") + " review"];
+    if (o.dead > 0) return ["alarm", things(o.dead, "dead letter needs", "dead letters need") + " review" + (o.paused ? "; paused" : "")];
     if (o.paused) return ["waiting", "Paused, " + things(o.queued, "job waits", "jobs wait")];
     if (o.queued > 0) return [o.draining ? "busy" : "waiting", things(o.queued, "job is", "jobs are") + " queued"];
     return ["ok", "All is well"];
@@ -646,7 +647,7 @@
     const doing = useDo();
     const e = asked.value;
     // To explain is to meet Plex: from then on its id is known, which a link needs.
-    useEffect(() => { if (e && e.items.length && o && !o.machine) overview.refresh(); }, [e]);
+    useEffect(() => { if (e && e.items.length && !(o && o.machine)) overview.refresh(); }, [e]);
     const syncing = useRef(0);
     useEffect(() => () => clearTimeout(syncing.current), []);
     const sync = () => doing.run(async () => {
