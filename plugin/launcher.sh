@@ -1,11 +1,16 @@
 #!/bin/sh
 # Starts the PlexSync that fits this machine. Stash starts this file for every event,
-# so it does as little as it can: one look at what machine this is, then exec.
+# so it does as little as it can: one look at what machine this is, then exec. To ask
+# uname is a process of its own; Linux since 6.1 has a file that tells.
 # On Windows, Stash takes plexsync.exe instead, by itself.
 here=$0
 [ -h "$here" ] && here=$(readlink -f "$here")
 here=${here%/*}
-machine=$(uname -sm)
+if { read -r machine </proc/sys/kernel/arch; } 2>/dev/null; then
+	machine="Linux $machine"
+else
+	machine=$(uname -sm)
+fi
 case $machine in
 "Linux x86_64" | "Linux amd64") program=linux-amd64 ;;
 "Linux aarch64" | "Linux arm64") program=linux-arm64 ;;

@@ -379,14 +379,28 @@ func TestTheLauncherPicksTheProgram(t *testing.T) {
 	}
 	launcher, err := os.ReadFile("launcher.sh")
 	must(t, err)
-	write("plexsync", string(launcher), 0o755)
+	// Other machines tell what they are by a file of ours in place of the kernel's, or,
+	// where there is none, by uname.
+	const kernel = "/proc/sys/kernel/arch"
+	if !strings.Contains(string(launcher), kernel) {
+		t.Fatal("the launcher does not look at " + kernel)
+	}
+	write("plexsync", strings.ReplaceAll(string(launcher), kernel, "'"+filepath.Join(dir, "arch")+"'"), 0o755)
 	for _, p := range []string{"linux-amd64", "linux-arm64", "linux-armv7", "darwin-arm64"} {
 		write("plexsync-"+p, "#!/bin/sh\necho "+p+" \"$#\" \"$1\" $(cat); exit 3\n", 0o755)
 	}
 	must(t, os.Symlink(filepath.Join(dir, "plexsync"), filepath.Join(dir, "bin", "link")))
 	start := func(machine, name string) string {
 		t.Helper()
-		write("bin/uname", "#!/bin/sh\necho '"+machine+"'\n", 0o755)
+		system, arch, _ := strings.Cut(machine, " ")
+		if told, file := strings.CutSuffix(arch, " by file"); file {
+			arch = told
+			write("arch", arch+"\n", 0o644)
+			write("bin/uname", "#!/bin/sh\necho it should not be asked\n", 0o755)
+		} else {
+			os.Remove(filepath.Join(dir, "arch"))
+			write("bin/uname", "#!/bin/sh\necho '"+system+" "+arch+"'\n", 0o755)
+		}
 		cmd := exec.Command(filepath.Join(dir, name), "one arg")
 		cmd.Stdin = strings.NewReader("input")
 		cmd.Env = append(os.Environ(), "PATH="+filepath.Join(dir, "bin")+":"+os.Getenv("PATH"))
@@ -399,6 +413,7 @@ func TestTheLauncherPicksTheProgram(t *testing.T) {
 	for machine, want := range map[string]string{
 		"Linux x86_64": "linux-amd64", "Linux aarch64": "linux-arm64", "Linux armv7l": "linux-armv7",
 		"Linux armv8l": "linux-armv7", "Darwin arm64": "darwin-arm64",
+		"Linux x86_64 by file": "linux-amd64", "Linux aarch64 by file": "linux-arm64", "Linux armv7l by file": "linux-armv7",
 	} {
 		for _, name := range []string{"plexsync", "bin/link"} {
 			if got := start(machine, name); got != want+" 1 one arg input" {
