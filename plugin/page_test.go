@@ -24,11 +24,15 @@ import (
 	"github.com/plexsync/plexsync/internal/store"
 )
 
+// hostPageDir is what TestMain removes at the end.
+var hostPageDir string
+
 // hostPage builds the page that stands for Stash's, once.
 var hostPage = sync.OnceValues(func() (dir string, err error) {
 	if dir, err = os.MkdirTemp("", "plexsync-page"); err != nil {
 		return dir, err
 	}
+	hostPageDir = dir
 	if err := os.CopyFS(dir, os.DirFS("testdata/page")); err != nil {
 		return dir, err
 	}

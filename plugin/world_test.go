@@ -35,7 +35,11 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		f.Value.Set(strconv.Itoa(6 * runtime.GOMAXPROCS(0)))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if hostPageDir != "" {
+		os.RemoveAll(hostPageDir)
+	}
+	os.Exit(code)
 }
 
 // token is marked so that a search finds it wherever it should not be.

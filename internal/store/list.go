@@ -74,6 +74,7 @@ func (s *Store) ListJobs(ctx context.Context, now time.Time, state string, l Lis
 		cond += ` AND (kind || ' ' || subject_id || ' ' || last_class || ' ' || last_error LIKE ?3 ESCAPE '\')`
 	}
 	args = append(args, l.like())
+	// Always true: it names every argument, which the driver insists on.
 	from := ` FROM job WHERE (?1 < ?2 OR ?3) AND ` + cond
 	if err := s.db.QueryRowContext(ctx, `SELECT count(*)`+from, args...).Scan(&total); err != nil {
 		return nil, 0, s.explain(err)
