@@ -139,7 +139,7 @@ fuzz() {
 # same sources must give the same bytes, or nobody could check a release.
 again() {
 	copy=$(mktemp -d)
-	git ls-files -z | xargs -0 tar cf - | tar xf - -C "$copy"
+	git ls-files -z | tar --null -T - -cf - | tar xf - -C "$copy"
 	(
 		cd "$copy"
 		export GOCACHE="$copy/cache"
