@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -57,7 +58,7 @@ func (e *Error) Error() string {
 		s = string(e.Class)
 	}
 	if e.Hint != "" {
-		s += ". " + e.Hint
+		s = strings.TrimSuffix(s, ".") + ". " + e.Hint // Windows' own errors end with a full stop
 	}
 	return s
 }

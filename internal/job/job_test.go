@@ -212,3 +212,11 @@ func TestSubjectsFromOutsideAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestAnErrorIsSentences(t *testing.T) {
+	for cause, want := range map[string]string{"refused": "ask Plex: refused. Is it there?", "Refused.": "ask Plex: Refused. Is it there?"} {
+		if got := (&Error{Op: "ask Plex", Err: errors.New(cause), Hint: "Is it there?"}).Error(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
