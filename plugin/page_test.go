@@ -175,6 +175,21 @@ func TestThePageShowsAnOutage(t *testing.T) {
 	w.flow("outage", map[string]func(){"up": func() { w.plex.Set(func(o *simplex.Options) { o.Down = false }) }})
 }
 
+func TestThePageWhileADrainRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(80)
+	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 250 * time.Millisecond })
+	w.flow("busy", map[string]func(){
+		"start": func() { w.stash.RunTask("plexsync", "Sync all scenes") },
+		"check-done": func() {
+			if n := w.plex.Counts().Writes; n != 80 {
+				t.Errorf("%d writes, want 80", n)
+			}
+		},
+	})
+}
+
 func TestThePageOfAScene(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]any{"excludeTags": "Private"})

@@ -27,7 +27,7 @@ page.on("pageerror", (e) => { throw e; });
 page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("status of 4")) throw new Error("console: " + m.text()); });
 
 const go = (path) => page.goto(address + path);
-const says = (text, where = page) => where.getByText(text, { exact: false }).first().waitFor();
+const says = (text, where = page) => where.getByText(text, { exact: false }).filter({ visible: true }).first().waitFor();
 const button = (name) => page.getByRole("button", { name, exact: true });
 const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
 const does = async (name) => assert.equal((await fetch(address + "/do/" + name, { method: "POST" })).status, 200, name);
@@ -124,6 +124,26 @@ const flows = {
     await accessible("history");
     await page.reload(); // survives
     await says("Mean time to recovery");
+  },
+
+  // A drain at work: figures move without a click.
+  async busy() {
+    await go("/plexsync");
+    await says("All is well");
+    await does("start");
+    await page.locator(".plexsync-nav.plexsync-busy").waitFor();
+    const queued = async () => Number(((await page.locator(".plexsync-headline").innerText()).match(/^(\d+) jobs? (is|are) queued/) || [])[1]);
+    await until("many are queued", async () => (await queued()) > 20);
+    await shows("busy");
+    await accessible("busy");
+    const before = await queued();
+    await until("fewer are queued", async () => (await queued()) < before);
+    await tab("Queue");
+    await says("being worked");
+    await tab("Overview");
+    await says("All is well");
+    await page.locator(".plexsync-nav.plexsync-ok").waitFor();
+    await does("check-done");
   },
 
   // A scene's own tab.
