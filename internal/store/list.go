@@ -71,17 +71,46 @@ func (s *Store) ListJobs(ctx context.Context, now time.Time, state string, l Lis
 		return nil, 0, err
 	}
 	if l.Search != "" {
-		cond += ` AND (kind || ' ' || subject_id || ' ' || last_class || ' ' || last_error LIKE ?3 ESCAPE '\')`
+		cond += ` AND (last_error LIKE ?3 ESCAPE '\' OR last_class LIKE ?3 ESCAPE '\' OR kind || ' ' || subject_id LIKE ?3 ESCAPE '\')`
 	}
 	args = append(args, l.like())
 	// Always true: it names every argument, which the driver insists on.
 	from := ` FROM job WHERE (?1 < ?2 OR ?3) AND ` + cond
-	if err := s.db.QueryRowContext(ctx, `SELECT count(*)`+from, args...).Scan(&total); err != nil {
-		return nil, 0, s.explain(err)
+	page := append(args, l.Limit, l.Offset)
+	if l.Search != "" {
+		// A search has to read every row. Once, then, for the rows and their number.
+		from = ` FROM job JOIN (SELECT id AS hit, count(*) OVER () AS hits` + from + ` ORDER BY ` + order + ` LIMIT ?4 OFFSET ?5) ON id = hit`
+		rows, err := s.db.QueryContext(ctx, `SELECT `+jobColumns+`, hits`+from+` ORDER BY `+order, page...)
+		if err != nil {
+			return nil, 0, s.explain(err)
+		}
+		defer rows.Close()
+		for rows.Next() {
+			j, err := scanJob(scanMore{rows, &total})
+			if err != nil {
+				return nil, 0, s.explain(err)
+			}
+			jobs = append(jobs, j)
+		}
+		if err := rows.Err(); err != nil || len(jobs) > 0 || l.Offset == 0 {
+			return jobs, total, s.explain(err)
+		}
+		from = ` FROM job WHERE (?1 < ?2 OR ?3) AND ` + cond // behind the end: only the number is left to tell
 	}
-	jobs, err = queryJobs(ctx, s.db, `SELECT `+jobColumns+from+` ORDER BY `+order+` LIMIT ?4 OFFSET ?5`, append(args, l.Limit, l.Offset)...)
+	if err := s.db.QueryRowContext(ctx, `SELECT count(*)`+from, args...).Scan(&total); err != nil || l.Search != "" {
+		return nil, total, s.explain(err)
+	}
+	jobs, err = queryJobs(ctx, s.db, `SELECT `+jobColumns+from+` ORDER BY `+order+` LIMIT ?4 OFFSET ?5`, page...)
 	return jobs, total, s.explain(err)
 }
+
+// scanMore scans a row that has one more column at its end.
+type scanMore struct {
+	row  interface{ Scan(...any) error }
+	last any
+}
+
+func (s scanMore) Scan(dest ...any) error { return s.row.Scan(append(dest, s.last)...) }
 
 // ListLetters lists dead letters and tells how many the list has in all. Sorted by died
 // (the newest first is the default), id (the subject's), title, class or attempts.
