@@ -382,8 +382,8 @@ func positive(name string, v any) (int64, error) {
 	return id, nil
 }
 
-// which reads from the arguments which dead letters are meant: ids, a class, or
-// all.
+// which reads from the arguments which dead letters are meant: ids, a class, those that
+// need review, or all.
 func (p *process) which() (job.Which, error) {
 	var w job.Which
 	switch ids := p.in.Args["ids"].(type) {
@@ -405,6 +405,7 @@ func (p *process) which() (job.Which, error) {
 	if class, ok := p.in.Args["class"].(string); ok {
 		w.Class = job.Class(class)
 	}
+	w.Review, _ = p.in.Args["review"].(bool)
 	return w, nil
 }
 

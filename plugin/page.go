@@ -203,7 +203,6 @@ func (p *process) lettersPage(ctx context.Context, s *session) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	w.Review, _ = p.in.Args["review"].(bool)
 	letters, total, err := s.db.ListLetters(ctx, w, p.list())
 	if err != nil {
 		return nil, err

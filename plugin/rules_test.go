@@ -126,6 +126,15 @@ func TestEverySettingOfTheManifestDoesSomething(t *testing.T) {
 			t.Errorf("docs/settings.md does not tell of the setting %s", name)
 		}
 	}
+	script, err := os.ReadFile("ui/plexsync.js")
+	must(t, err)
+	_, groups, _ := strings.Cut(string(script), "const GROUPS = [")
+	groups, _, _ = strings.Cut(groups, "];")
+	for _, name := range manifest(t, `(?m)^  (\w+):\n    displayName`) {
+		if !strings.Contains(groups, `"`+name+`"`) {
+			t.Errorf("the form leaves out the setting %s", name)
+		}
+	}
 	tasks, err := os.ReadFile("../docs/tasks.md")
 	must(t, err)
 	for _, task := range manifest(t, `(?m)^  - name: (.+)\n    description: .+\n    defaultArgs`) {

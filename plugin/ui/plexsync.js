@@ -225,7 +225,11 @@
       const answer = await ask(mode, { ...args, search, sort: sort.by, desc: sort.desc, limit: PAGE, offset: page * PAGE });
       return decorate ? await decorate(answer) : answer;
     }, [key]);
-    useEffect(() => { if (live) list.reload(); }, [live]);
+    const shown = useRef(live); // what the figures were when the list was asked for
+    useEffect(() => {
+      if (shown.current !== undefined && shown.current !== live) list.reload();
+      shown.current = live;
+    }, [live]);
     const { rows = [], total = 0 } = list.value || {};
     const pages = Math.max(1, Math.ceil(total / PAGE));
     useEffect(() => { if (list.value && page >= pages) setPage(pages - 1); }, [pages, page, list.value]);
@@ -371,7 +375,7 @@
   function Queue() {
     const { value: o } = useOverview(true);
     const [show, setShow] = useState("");
-    const live = o ? [o.queued, o.due, o.leased].join() : "";
+    const live = o ? [o.queued, o.due, o.leased].join() : undefined;
     return h(React.Fragment, null,
       h(B.Form.Group, { controlId: "plexsync-show", className: "plexsync-inline" }, h(B.Form.Label, null, "Show"),
         h(Input, { as: "select", size: "sm", value: show, onChange: (e) => setShow(e.target.value) },
@@ -402,7 +406,7 @@
       return h(B.ButtonGroup, { size: "sm" },
         h(B.Button, { variant: "secondary", disabled: doing.busy || !ids.length, onClick: () => retry({ ids }, clear) }, "Retry " + things(ids.length, "selected", "selected")),
         h(B.Button, { variant: "secondary", disabled: doing.busy || !ids.length, onClick: () => drop({ ids }, clear, "Delete " + things(ids.length, "letter", "letters") + " for good? The scenes are synced again when they change.") }, "Drop selected"),
-        h(B.Button, { variant: "secondary", disabled: doing.busy || !total || (!whole && !!cls), onClick: () => retry(whole ? { class: whole } : {}, clear) }, whole ? "Retry all of this class" : "Retry all"),
+        h(B.Button, { variant: "secondary", disabled: doing.busy || !total || (!whole && !!cls), onClick: () => retry(whole ? { class: whole } : { review: true }, clear) }, whole ? "Retry all of this class" : "Retry all"),
         whole && h(B.Button, { variant: "secondary", disabled: doing.busy || !total, onClick: () => drop({ class: whole }, clear, "Delete all letters of the class \"" + className(whole) + "\" for good? Their scenes are synced again when they change.") }, "Drop all of this class"));
     };
     return h(React.Fragment, null,
@@ -411,7 +415,7 @@
         h(Input, { as: "select", size: "sm", value: cls, onChange: (e) => setCls(e.target.value) },
           h("option", { value: "" }, "all"), classes.map((c) => h("option", { key: c, value: c }, className(c) + " (" + count(o.classes[c]) + ")")))),
       doing.status,
-      h(Table, { key: cls, label: name, mode: "dlq_list", args, first: { by: "died", desc: true }, actions, live: o && JSON.stringify(o.classes),
+      h(Table, { key: cls, label: name, mode: "dlq_list", args, first: { by: "died", desc: true }, actions, live: o ? JSON.stringify(o.classes) : undefined,
         empty: missing ? "Plex has every file that was looked for." : "No dead letter: nothing needs you.",
         columns: [
           { name: "what", title: "Scene", sort: "title", cell: (r) => [h("span", { key: 0 }, named(r)), h("small", { key: 1 }, r.path)] },

@@ -214,6 +214,9 @@ const flows = {
     await button("Delete").click();
     await says("2,498 letters were deleted");
     await does("check-dropped");
+    await page.getByLabel("Class", { exact: true }).selectOption("");
+    await button("Retry all").click();
+    await says("2,499 scenes are queued again"); // and not what Plex lacks
     await tab("Not in Plex");
     await says("1 row");
     await says("They come back by themselves");
