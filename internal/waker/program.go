@@ -47,11 +47,25 @@ func copied(from, to string) (string, error) {
 		err = os.Chtimes(part.Name(), info.ModTime(), info.ModTime())
 	}
 	if err == nil {
-		err = os.Rename(part.Name(), to)
+		err = replace(part.Name(), to)
 	}
 	if err != nil {
 		os.Remove(part.Name())
 		return "", err
 	}
 	return to, nil
+}
+
+// replace renames from to to, also if a waker runs from to, as one does that makes way
+// for its update: Windows lets such a file be renamed, and nothing else.
+func replace(from, to string) error {
+	if os.Rename(from, to) == nil {
+		return nil
+	}
+	aside := to + ".old"
+	os.RemoveAll(aside) // of the update before; if it still runs, this one has to wait
+	if err := os.Rename(to, aside); err != nil {
+		return err
+	}
+	return os.Rename(from, to)
 }

@@ -39,3 +39,27 @@ func TestACopyFollowsItsProgram(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// TestACopyThatRunsIsSetAside: what cannot be written over is renamed. A folder stands
+// for a program that runs, which only Windows protects.
+func TestACopyThatRunsIsSetAside(t *testing.T) {
+	dir := t.TempDir()
+	from, to := filepath.Join(dir, "program"), filepath.Join(dir, "copy")
+	for i, text := range []string{"one", "second"} {
+		if err := os.WriteFile(from, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		os.Remove(to)
+		if err := os.MkdirAll(filepath.Join(to, "in use"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		got, err := copied(from, to)
+		data, rerr := os.ReadFile(to)
+		if err != nil || rerr != nil || got != to || string(data) != text {
+			t.Errorf("%d: %v, the copy is %q, %v", i, err, data, rerr)
+		}
+		if _, err := os.Stat(to + ".old/in use"); err != nil {
+			t.Errorf("%d: what was in use is not set aside: %v", i, err)
+		}
+	}
+}
