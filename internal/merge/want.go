@@ -438,11 +438,23 @@ func oneLine(s string) string {
 	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
+// cherokee undoes what cases.Fold does to the one script whose letters fold to capitals:
+// it turns each into the other (golang.org/x/text v0.43). As in package match.
+func cherokee(r rune) rune {
+	switch {
+	case r >= 0xAB70 && r <= 0xABBF:
+		return r - 0xAB70 + 0x13A0
+	case r >= 0x13F8 && r <= 0x13FD:
+		return r - 8
+	}
+	return r
+}
+
 // Fold is the form in which names are compared.
 func Fold(s string) string {
 	for i := 0; i < len(s); i++ {
 		if s[i] >= utf8.RuneSelf {
-			return norm.NFC.String(cases.Fold().String(norm.NFC.String(strings.TrimSpace(s))))
+			return norm.NFC.String(strings.Map(cherokee, cases.Fold().String(norm.NFC.String(strings.TrimSpace(s)))))
 		}
 	}
 	return strings.ToLower(strings.TrimSpace(s))
