@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
@@ -286,7 +287,7 @@ func (s *session) sample(ctx context.Context) ([]worker.Scene, error) {
 	if err != nil && !errors.Is(err, errSample) {
 		return nil, err
 	}
-	return stashSide{}.scenes(sample), nil
+	return bridge.Scenes(sample), nil
 }
 
 // paths tests the path rules with real scenes.

@@ -27,6 +27,7 @@ func TestImportsGoOneWay(t *testing.T) {
 		"internal/simstash": {}, "internal/simplex": {},
 		"internal/store": {"internal/job"}, "internal/stash": {"internal/job"}, "internal/plex": {"internal/job"}, "internal/waker": {"internal/job"},
 		"internal/worker": {"internal/job", "internal/match", "internal/merge"},
+		"internal/bridge": {"internal/job", "internal/match", "internal/merge", "internal/plex", "internal/stash", "internal/worker"},
 		"internal/demo":   {"internal/simstash", "internal/simplex"},
 	}
 	pure := []string{"internal/job", "internal/match", "internal/merge"}

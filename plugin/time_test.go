@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/host"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
@@ -73,7 +74,7 @@ func (b *bubble) worker() *worker.Worker {
 	if queue == nil {
 		queue = b.db
 	}
-	return worker.New(worker.Deps{Queue: queue, Stash: stashSide{st, false}, Plex: plexSide{b.client()}, Log: slog.New(host.NewHandler(io.Discard, nil))},
+	return worker.New(worker.Deps{Queue: queue, Stash: bridge.Stash(st, false), Plex: bridge.Plex(b.client()), Log: slog.New(host.NewHandler(io.Discard, nil))},
 		worker.Options{Merge: merge.DefaultOptions(), Rules: match.Rules{}})
 }
 
@@ -114,7 +115,7 @@ func (w bubbleWorld) Unseen(context.Context) (changed, busy bool, err error) {
 }
 
 func (w bubbleWorld) Probe(ctx context.Context) error {
-	_, err := worker.Probe(ctx, w.db, plexSide{w.client()}, time.Now, false)
+	_, err := worker.Probe(ctx, w.db, bridge.Plex(w.client()), time.Now, false)
 	return err
 }
 

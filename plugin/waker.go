@@ -18,6 +18,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
 	"github.com/plexsync/plexsync/internal/host"
 	"github.com/plexsync/plexsync/internal/job"
@@ -287,7 +288,7 @@ func (w *wakerWorld) Probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = worker.Probe(ctx, db, plexSide{px}, time.Now, false)
+	_, err = worker.Probe(ctx, db, bridge.Plex(px), time.Now, false)
 	return err
 }
 

@@ -1,0 +1,124 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/plex"
+	"github.com/plexsync/plexsync/internal/worker"
+)
+
+// plexSide is Plex as the worker sees it.
+type plexSide struct{ *plex.Client }
+
+// Plex is a client of Plex as the worker's interface.
+func Plex(c *plex.Client) worker.Plex { return plexSide{c} }
+
+func (p plexSide) Identity(ctx context.Context) (machine, version string, err error) {
+	id, err := p.Client.Identity(ctx)
+	return id.MachineID, id.Version, err
+}
+
+func (p plexSide) Authorized(ctx context.Context) error {
+	_, err := p.Server(ctx)
+	return err
+}
+
+func (p plexSide) Libraries(ctx context.Context) ([]worker.Library, error) {
+	sections, err := p.Sections(ctx)
+	var out []worker.Library
+	for _, s := range sections {
+		if s.Type == "movie" {
+			out = append(out, worker.Library{Key: s.Key, Title: s.Title, Folders: s.Locations})
+		}
+	}
+	return out, err
+}
+
+func (p plexSide) List(ctx context.Context, section string, since time.Time, page func([]job.Part) error) error {
+	_, err := p.Client.List(ctx, section, since, func(parts []plex.Part) error {
+		out := make([]job.Part, len(parts))
+		for i, x := range parts {
+			out[i] = job.Part{Key: x.Key, Index: x.Index, Section: x.Section, Path: x.Path, Size: x.Size, Duration: x.Duration,
+				Thumb: x.Thumb, UpdatedAt: x.UpdatedAt}
+		}
+		return page(out)
+	})
+	return err
+}
+
+func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, error) {
+	items, err := p.Client.Items(ctx, keys)
+	out := make([]worker.Item, len(items))
+	for i, x := range items {
+		state := merge.Item{Scalars: map[merge.Field]string{}, Lists: map[merge.Field][]merge.Tag{}, Locked: map[merge.Field]bool{}}
+		for f, v := range x.Scalars {
+			state.Scalars[merge.Field(f)] = v
+		}
+		for f, tags := range x.Lists {
+			for _, t := range tags {
+				state.Lists[merge.Field(f)] = append(state.Lists[merge.Field(f)], merge.Tag{Name: t.Name, Role: t.Role, Thumb: t.Thumb})
+			}
+		}
+		for f, locked := range x.Locked {
+			state.Locked[merge.Field(f)] = locked
+		}
+		out[i] = worker.Item{Key: x.Key, Section: x.Section, Title: x.Title, Thumb: x.Thumb, State: state}
+	}
+	return out, err
+}
+
+func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit, long bool) error {
+	write := p.Client.Edit
+	if long {
+		write = p.Client.EditLong
+	}
+	_, err := write(ctx, section, key, plexEdit(e))
+	return err
+}
+
+func (p plexSide) Chunked(section, key string, e merge.Edit) bool {
+	return p.Client.Chunked(section, key, plexEdit(e))
+}
+
+func (p plexSide) SetPicture(ctx context.Context, key string, slot worker.Slot, img []byte) error {
+	where := plex.Poster
+	if slot == worker.Background {
+		where = plex.Art
+	}
+	_, err := p.Client.SetPicture(ctx, key, where, img)
+	if errors.Is(err, plex.ErrPicture) {
+		return fmt.Errorf("%w: %w", worker.ErrPicture, err)
+	}
+	return err
+}
+
+func (p plexSide) Writes() int {
+	s := p.Stats()
+	return s.Writes + s.Uploads
+}
+
+func plexEdit(e merge.Edit) plex.Edit {
+	var out plex.Edit
+	for _, s := range e.Scalars {
+		out.Scalars = append(out.Scalars, plex.ScalarEdit{Field: string(s.Field), Value: s.Value})
+	}
+	for _, l := range e.Lists {
+		x := plex.ListEdit{Field: string(l.Field), Remove: l.Remove}
+		for _, t := range l.Full {
+			x.Full = append(x.Full, plex.Tag{Name: t.Name, Role: t.Role, Thumb: t.Thumb})
+		}
+		out.Lists = append(out.Lists, x)
+	}
+	for _, f := range e.Lock {
+		out.Lock = append(out.Lock, string(f))
+	}
+	for _, f := range e.Unlock {
+		out.Unlock = append(out.Unlock, string(f))
+	}
+	return out
+}
