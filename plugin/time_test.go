@@ -31,7 +31,7 @@ type bubble struct {
 	plex    *simplex.Server
 	section string
 	db      *store.Store
-	queue   worker.Queue // nil = db
+	queue   worker.Store // nil = db
 }
 
 func newBubble(t *testing.T) *bubble {
@@ -74,7 +74,7 @@ func (b *bubble) worker() *worker.Worker {
 	if queue == nil {
 		queue = b.db
 	}
-	return worker.New(worker.Deps{Queue: queue, Stash: bridge.Stash(st, false), Plex: bridge.Plex(b.client()), Log: slog.New(host.NewHandler(io.Discard, nil))},
+	return worker.New(worker.Deps{Store: queue, Stash: bridge.Stash(st, false), Plex: bridge.Plex(b.client()), Log: slog.New(host.NewHandler(io.Discard, nil))},
 		worker.Options{Merge: merge.DefaultOptions(), Rules: match.Rules{}})
 }
 
