@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // File is a file of a scene, with its path as Stash sees it. Size, in bytes, and
@@ -34,8 +36,8 @@ type Input struct {
 	Rules Rules
 	// PushedKeys are the rating keys that were written for the scene before.
 	PushedKeys []string
-	// Parts are the candidates: every part whose [PathKey] is that of a mapped file,
-	// or else, if there is none, whose [BaseKey] is that of a file. Others do no
+	// Parts are the candidates: every part whose [fold.Path] is that of a mapped file,
+	// or else, if there is none, whose [fold.Base] is that of a file. Others do no
 	// harm.
 	Parts []Part
 	// Truncated: more parts share a file's name than are given, so a name alone
@@ -111,7 +113,7 @@ func Match(in Input) Result {
 	var r Result
 	bases := make([]string, len(in.Parts))
 	for i, p := range in.Parts {
-		bases[i] = BaseKey(p.Path)
+		bases[i] = fold.Base(p.Path)
 	}
 	if r.certain(in, bases) {
 		return r
@@ -175,7 +177,7 @@ func (r *Result) certain(in Input, bases []string) bool {
 	hits := map[string]Hit{}
 	for _, f := range in.Files {
 		mapped, _ := in.Rules.Map(f.Path)
-		base, key := BaseKey(mapped), PathKey(mapped)
+		base, key := fold.Base(mapped), fold.Path(mapped)
 		if base == "" {
 			continue
 		}
@@ -189,7 +191,7 @@ func (r *Result) certain(in Input, bases []string) bool {
 					continue
 				}
 				if paths[i] == "" {
-					paths[i] = PathKey(p.Path)
+					paths[i] = fold.Path(p.Path)
 				}
 				if paths[i] != key {
 					continue
@@ -255,7 +257,7 @@ func comparePairs(a, b pair) int {
 func namesakes(in Input, bases []string) [][]pair {
 	all := make([][]pair, len(in.Files))
 	for i := range in.Files {
-		base := BaseKey(in.Files[i].Path)
+		base := fold.Base(in.Files[i].Path)
 		if base == "" {
 			continue
 		}
@@ -313,7 +315,7 @@ func commonTail(a, b string) int {
 		var x, y string
 		a, x = last(a)
 		b, y = last(b)
-		if x == "" || x != y && fold(x) != fold(y) {
+		if x == "" || x != y && fold.Element(x, false) != fold.Element(y, false) {
 			return n
 		}
 	}
@@ -322,7 +324,7 @@ func commonTail(a, b string) int {
 // last cuts the last element off path; slashes after it do not count. The element
 // is "" at the root.
 func last(path string) (dir, element string) {
-	return split(strings.TrimRight(path, `/\`))
+	return fold.Split(strings.TrimRight(path, `/\`))
 }
 
 // Agree reports whether two durations are those of one film: both known, and at
@@ -336,15 +338,15 @@ func Agree(a, b time.Duration) bool {
 // sense, do not end alike, or the rule cannot be written in the setting. A prefix
 // is a whole root ("/") only if there is no other: such a rule claims every path.
 func SuggestRule(path, plexPath string) *Rule {
-	want := PathKey(plexPath)
-	if PathKey(path) == want {
+	want := fold.Path(plexPath)
+	if fold.Path(path) == want {
 		return nil
 	}
 	from, to := path, plexPath
 	for n := 0; ; n++ {
-		d1, b1 := split(from)
-		d2, b2 := split(to)
-		if b1 == "" || b1 != b2 && fold(b1) != fold(b2) || n > 0 && (d1 == "" || d2 == "") {
+		d1, b1 := fold.Split(from)
+		d2, b2 := fold.Split(to)
+		if b1 == "" || b1 != b2 && fold.Element(b1, false) != fold.Element(b2, false) || n > 0 && (d1 == "" || d2 == "") {
 			break
 		}
 		from, to = d1, d2
@@ -358,7 +360,7 @@ func SuggestRule(path, plexPath string) *Rule {
 	}
 	// A name that itself holds a backslash is cut where no folder ends, and files
 	// whose names differ are not mapped to each other.
-	if mapped, _ := (Rules{rule}).Map(path); len(from) == len(path) || PathKey(mapped) != want {
+	if mapped, _ := (Rules{rule}).Map(path); len(from) == len(path) || fold.Path(mapped) != want {
 		return nil
 	}
 	return &rule

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 func TestRulesMapPaths(t *testing.T) {
@@ -256,7 +258,7 @@ func TestARuleIsSuggestedThatExplainsAMatchByName(t *testing.T) {
 			continue
 		}
 		if got != nil {
-			if mapped, _ := (Rules{*got}).Map(c.path); PathKey(mapped) != PathKey(c.plex) {
+			if mapped, _ := (Rules{*got}).Map(c.path); fold.Path(mapped) != fold.Path(c.plex) {
 				t.Errorf("the suggested rule %v maps %s to %s", got, c.path, mapped)
 			}
 		}
@@ -306,33 +308,6 @@ func TestDurationsAgreeWithinTwoSecondsOrOnePerCent(t *testing.T) {
 	} {
 		if Agree(c.a, c.b) != c.want || Agree(c.b, c.a) != c.want {
 			t.Errorf("%v and %v: want %v", c.a, c.b, c.want)
-		}
-	}
-}
-
-func TestKeysFoldWhatNamesOneFile(t *testing.T) {
-	for _, c := range []struct{ path, whole, base, parent string }{
-		{"", "", "", ""},
-		{"/", "/", "", ""},
-		{"a.MP4", "a.mp4", "a.mp4", ""},
-		{"/A.mp4", "/a.mp4", "a.mp4", ""},
-		{"/Films/Set/A.mp4", "/films/set/a.mp4", "a.mp4", "set"},
-		{`D:\Films\A.mp4`, "d:/films/a.mp4", "a.mp4", "films"},
-		{"/E\u0301TE\u0301/Straße.mp4", "/été/strasse.mp4", "strasse.mp4", "été"},
-		{"/x/../Y", "/x/../y", "y", ".."},
-		{"/a\x00B/C", "/a\x00b/c", "c", "a\x00b"},
-	} {
-		got := [3]string{PathKey(c.path), BaseKey(c.path), ParentKey(c.path)}
-		if want := [3]string{c.whole, c.base, c.parent}; got != want {
-			t.Errorf("%q has the keys %q, want %q", c.path, got, want)
-		}
-	}
-}
-
-func TestABaseKeyOfASCIICostsNothingBeyondTheResult(t *testing.T) {
-	for path, want := range map[string]float64{"/data/set/a.mp4": 0, "/Data/Set/A.mp4": 1} {
-		if got := testing.AllocsPerRun(100, func() { BaseKey(path) }); got != want {
-			t.Errorf("%s: %v allocations, want %v", path, got, want)
 		}
 	}
 }
@@ -408,7 +383,7 @@ func TestAMatchDoesNotDependOnTheOrderAndInventsNothing(t *testing.T) {
 				t.Fatalf("hit %+v by a name that proves nothing", h)
 			}
 			if r := want.Suggest; r != nil {
-				if mapped, _ := (Rules{*r}).Map(h.File.Path); h.Rung < RungSize || PathKey(mapped) != PathKey(h.Part.Path) {
+				if mapped, _ := (Rules{*r}).Map(h.File.Path); h.Rung < RungSize || fold.Path(mapped) != fold.Path(h.Part.Path) {
 					t.Fatalf("rule %v does not explain %+v", r, h)
 				}
 			}
@@ -425,9 +400,9 @@ func TestAMatchIsWhatTheRungsSay(t *testing.T) {
 			mapped, _ := in.Rules.Map(f.Path)
 			exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
 			for _, p := range in.Parts {
-				folded := PathKey(p.Path) == PathKey(mapped)
+				folded := fold.Path(p.Path) == fold.Path(mapped)
 				oneDisk := strings.HasPrefix(p.Path, "D:") || strings.HasPrefix(p.Path, "d:")
-				if BaseKey(mapped) != "" && (p.Path == mapped || folded && (!exact || oneDisk)) {
+				if fold.Base(mapped) != "" && (p.Path == mapped || folded && (!exact || oneDisk)) {
 					certain[p.Key] = true
 				}
 			}
@@ -448,7 +423,7 @@ func TestAMatchIsWhatTheRungsSay(t *testing.T) {
 		sized := map[string]bool{}
 		for _, f := range in.Files {
 			for _, p := range in.Parts {
-				if f.Size > 0 && f.Size == p.Size && BaseKey(f.Path) != "" && BaseKey(f.Path) == BaseKey(p.Path) {
+				if f.Size > 0 && f.Size == p.Size && fold.Base(f.Path) != "" && fold.Base(f.Path) == fold.Base(p.Path) {
 					sized[p.Key] = true
 				}
 			}
@@ -517,9 +492,6 @@ func FuzzMatch(f *testing.F) {
 			t.Errorf("%q matches %+v", path, r.Hits)
 		}
 		SuggestRule(path, plexPath)
-		if PathKey(PathKey(path)) != PathKey(path) {
-			t.Errorf("folding %q twice is not folding it once", path)
-		}
 	})
 }
 
@@ -533,21 +505,6 @@ func BenchmarkMatch(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				Match(in)
-			}
-		})
-	}
-}
-
-func BenchmarkBaseKey(b *testing.B) {
-	for name, path := range map[string]string{
-		"ascii":   "/data/Studio One/Harbour at Night.mp4",
-		"folded":  "/data/studio one/harbour at night.mp4",
-		"unicode": "/data/Studio One/Été à la mer.mp4",
-	} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				BaseKey(path)
 			}
 		})
 	}

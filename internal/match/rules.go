@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"strings"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Rule maps a path prefix as Stash sees it to the prefix under which Plex sees
@@ -125,16 +125,6 @@ func next(path string, windows bool) (element, rest string) {
 	return path, ""
 }
 
-// elementKey is the form in which the elements of prefixes are compared. A rule is
-// typed in NFC, a folder of macOS may be spelt in NFD.
-func elementKey(element string, windows bool) string {
-	element = norm.NFC.String(element)
-	if windows {
-		element = strings.ToLower(element)
-	}
-	return element
-}
-
 // folderKey is equal for two spellings of one folder.
 func folderKey(p string) string {
 	r, windows := rootOf(p)
@@ -144,7 +134,7 @@ func folderKey(p string) string {
 	var key strings.Builder
 	fmt.Fprint(&key, int(r))
 	for e, rest := next(p, windows); e != ""; e, rest = next(rest, windows) {
-		key.WriteString("/" + elementKey(e, windows))
+		key.WriteString("/" + fold.Element(e, !windows))
 	}
 	return key.String()
 }
@@ -201,7 +191,7 @@ func cutFolder(path, from string) (rest string, elements int) {
 		if want, from = next(from, windows); want == "" {
 			return strings.TrimLeft(rest, slashes), elements
 		}
-		if have, rest = next(rest, windows); have != want && elementKey(have, windows) != elementKey(want, windows) {
+		if have, rest = next(rest, windows); have != want && fold.Element(have, !windows) != fold.Element(want, !windows) {
 			return "", -1
 		}
 		elements++
