@@ -24,7 +24,7 @@ func TestImportsGoOneWay(t *testing.T) {
 	const ours = "github.com/plexsync/plexsync/"
 	allowed := map[string][]string{
 		"internal/fold": {}, "internal/job": {}, "internal/host": {},
-		"internal/config": {"internal/fold"}, "internal/match": {"internal/fold"}, "internal/merge": {"internal/fold"},
+		"internal/config": {"internal/fold"}, "internal/match": {"internal/fold", "internal/job"}, "internal/merge": {"internal/fold"},
 		"internal/simstash": {}, "internal/simplex": {},
 		"internal/store": {"internal/job"}, "internal/stash": {"internal/job"}, "internal/plex": {"internal/job"}, "internal/waker": {"internal/job"},
 		"internal/worker": {"internal/fold", "internal/job", "internal/match", "internal/merge"},

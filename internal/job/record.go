@@ -55,7 +55,8 @@ const MetaCompare = "compare"
 // changed.
 func (p Part) Seen() string { return strconv.FormatInt(p.UpdatedAt, 10) + " " + p.Thumb }
 
-// Part is one row of the index: a part of an item in Plex.
+// Part is a part of an item in Plex: a file, with what is known of its item. It is a
+// row of the index, and what a scene is matched with.
 type Part struct {
 	// Key is the item's rating key, Index the part's position in it, from 0.
 	Key     string
@@ -64,9 +65,11 @@ type Part struct {
 	// Path is the part's file as Plex sees it.
 	Path string
 	// Name is what look-ups go by; set when a part is stored, not when it is read.
-	Name     Name
+	Name Name
+	// Size, in bytes, and Duration, in whole milliseconds, are 0 where they are not
+	// known; less is taken for 0.
 	Size     int64
-	Duration time.Duration // whole milliseconds; 0 = unknown
+	Duration time.Duration
 	// Thumb and UpdatedAt (seconds) are the item's, as the listing showed them.
 	Thumb     string
 	UpdatedAt int64

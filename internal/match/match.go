@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/plexsync/plexsync/internal/fold"
+	"github.com/plexsync/plexsync/internal/job"
 )
 
 // File is a file of a scene, with its path as Stash sees it. Size, in bytes, and
@@ -18,17 +19,10 @@ type File struct {
 	Duration time.Duration
 }
 
-// Part is a part of an item, with its path as Plex sees it. Size, in bytes, and
-// Duration are 0 where they are not known; less is taken for 0.
-type Part struct {
-	// Key is the item's rating key, Index the part's position in it, from 0.
-	Key      string
-	Section  string
-	Index    int
-	Path     string
-	Size     int64
-	Duration time.Duration
-}
+// Part is a part of an item, as the index holds it: package job has the word. A match
+// goes by its item's Key and Section, its Index, Path, Size and Duration; the rest goes
+// along into the hit.
+type Part = job.Part
 
 // Input is what a match is made from.
 type Input struct {

@@ -343,7 +343,8 @@ func input(t *rapid.T) Input {
 	}
 	for range rapid.IntRange(0, 6).Draw(t, "parts") {
 		key := fmt.Sprint(rapid.IntRange(8, 11).Draw(t, "key"))
-		in.Parts = append(in.Parts, Part{key, "1", rapid.IntRange(0, 2).Draw(t, "index"), path.Draw(t, "path"), size.Draw(t, "size"), duration.Draw(t, "duration")})
+		in.Parts = append(in.Parts, Part{Key: key, Section: "1", Index: rapid.IntRange(0, 2).Draw(t, "index"), Path: path.Draw(t, "path"),
+			Size: size.Draw(t, "size"), Duration: duration.Draw(t, "duration")})
 	}
 	in.PushedKeys = rapid.SliceOfN(rapid.SampledFrom([]string{"8", "9", "99"}), 0, 2).Draw(t, "pushed")
 	in.Rules = rapid.SampledFrom([]Rules{nil, {{"/data", "/media"}}, {{"/data", `D:\data`}}, {{`D:\`, "/"}}}).Draw(t, "rules")
@@ -485,7 +486,8 @@ func FuzzMatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, path, plexPath string, size, duration int64) {
 		r := Match(Input{
 			Files: []File{{path, size, time.Duration(duration)}},
-			Parts: []Part{{"1", "1", 0, plexPath, size, time.Duration(duration)}, {"2", "1", 0, plexPath + "x", duration, 0}},
+			Parts: []Part{{Key: "1", Section: "1", Path: plexPath, Size: size, Duration: time.Duration(duration)},
+				{Key: "2", Section: "1", Path: plexPath + "x", Size: duration}},
 			Rules: Rules{{"/data", "/media"}},
 		})
 		if len(r.Hits) > 1 {
