@@ -73,6 +73,11 @@ type Part struct {
 	// Thumb and UpdatedAt (seconds) are the item's, as the listing showed them.
 	Thumb     string
 	UpdatedAt int64
+	// Trashed: the item is in Plex's trash, which still lists it (with a deletedAt).
+	Trashed bool
+	// Optimized: Plex made this file itself, as an optimized version of another of the
+	// item's (its Media has the proxyType 42).
+	Optimized bool
 }
 
 // Name holds the folded forms of a path: of the whole, of its last element and

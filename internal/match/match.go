@@ -91,7 +91,9 @@ type Step struct {
 // lists candidates, cannot be told from others.
 type Result struct {
 	// Hits are ordered by rating key.
-	Hits      []Hit
+	Hits []Hit
+	// Ambiguous are the candidates, one part of each, that the last rung which found
+	// several could not tell apart.
 	Ambiguous []Part
 	Steps     []Step
 	// Suggest is the path rule that would explain a hit by name; nil if there is
@@ -101,9 +103,28 @@ type Result struct {
 
 // Match goes down the rungs and stops at the first that gives an answer. At the
 // certain ones (1 to 3) every item that holds one of the scene's files is the
-// scene's; at the others there must be exactly one. The answer does not depend on
+// scene's; at the others there must be exactly one, and several that one of them
+// cannot tell apart are handed to the next. What is in Plex's trash, or an optimized
+// version, is no candidate while another part fits. The answer does not depend on
 // the order of the input.
 func Match(in Input) Result {
+	kept := in
+	kept.Parts = slices.DeleteFunc(slices.Clone(in.Parts), spare)
+	r := match(kept)
+	if len(kept.Parts) == len(in.Parts) || len(r.Hits) > 0 {
+		return r
+	}
+	// A path that is certain beats names that are not.
+	if all := match(in); len(r.Ambiguous) == 0 || len(all.Hits) > 0 && all.Hits[0].Rung <= RungFolded {
+		return all
+	}
+	return r
+}
+
+// spare reports whether p stands for its film only while nothing better does.
+func spare(p Part) bool { return p.Trashed || p.Optimized }
+
+func match(in Input) Result {
 	var r Result
 	bases := make([]string, len(in.Parts))
 	for i, p := range in.Parts {
@@ -112,19 +133,22 @@ func Match(in Input) Result {
 	if r.certain(in, bases) {
 		return r
 	}
-	all := namesakes(in, bases)
+	all := namesakes(in, bases) // those that no rung has ruled out
 	for _, rung := range []Rung{RungSize, RungTail, RungName} {
-		var fit []pair
-		for _, of := range all {
-			switch rung {
-			case RungSize:
-				fit = append(fit, bySize(of)...)
-			case RungTail:
-				fit = append(fit, byTail(of)...)
-			case RungName:
-				fit = append(fit, of...)
+		fits := make([][]pair, len(all))
+		for i, of := range all {
+			switch {
+			case rung == RungSize:
+				fits[i] = bySize(of)
+			case rung == RungTail:
+				fits[i] = byTail(of)
+			case len(r.Ambiguous) > 0:
+				fits[i] = byDuration(of)
+			default:
+				fits[i] = of
 			}
 		}
+		fit := slices.Concat(fits...)
 		slices.SortFunc(fit, comparePairs)
 		proof := 0 // the pair that tells of the item
 		if rung == RungName {
@@ -137,27 +161,35 @@ func Match(in Input) Result {
 		step := Step{Rung: rung, Candidates: parts, Verdict: "no item"}
 		switch {
 		case len(parts) == 0:
-			r.Steps = append(r.Steps, step)
-			continue
-		case len(parts) > 1 && rung == RungName:
-			r.Ambiguous = parts
-			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
-		case len(parts) > 1:
-			r.Ambiguous = parts
-			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))
-		case rung == RungName && in.Truncated:
+		case len(parts) == 1 && rung == RungName && in.Truncated:
 			r.Ambiguous = parts
 			step.Verdict = "item " + parts[0].Key + ", but more files have the name than were looked at"
-		default:
+		case len(parts) == 1:
 			p := fit[proof]
+			step.Verdict = told(*p.part)
+			r.Steps = append(r.Steps, step)
 			r.Hits = []Hit{{Key: p.part.Key, Section: p.part.Section, Rung: rung, Part: *p.part, File: *p.file}}
 			r.Suggest = SuggestRule(p.file.Path, p.part.Path)
-			step.Verdict = "item " + p.part.Key
+			r.Ambiguous = nil
+			return r
+		case rung == RungName:
+			r.Ambiguous = parts
+			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
+		default:
+			r.Ambiguous, all = parts, fits
+			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))
 		}
 		r.Steps = append(r.Steps, step)
-		return r
 	}
 	return r
+}
+
+// told is how a verdict names an item.
+func told(p Part) string {
+	if p.Trashed {
+		return "item " + p.Key + ", which is in Plex's trash"
+	}
+	return "item " + p.Key
 }
 
 // certain tries rungs 1 to 3 together. A path that does not end in a name is no
@@ -207,15 +239,15 @@ func (r *Result) certain(in Input, bases []string) bool {
 	slices.SortFunc(r.Hits, func(a, b Hit) int { return compareKeys(a.Key, b.Key) })
 	for _, rung := range []Rung{RungPushed, RungPath, RungFolded} {
 		s := Step{Rung: rung, Verdict: "no item"}
-		var keys []string
+		var items []string
 		for _, h := range r.Hits {
 			if h.Rung == rung {
 				s.Candidates = append(s.Candidates, h.Part)
-				keys = append(keys, h.Key)
+				items = append(items, told(h.Part))
 			}
 		}
-		if len(keys) > 0 {
-			s.Verdict = "item " + strings.Join(keys, ", ")
+		if len(items) > 0 {
+			s.Verdict = strings.Join(items, ", ")
 		}
 		r.Steps = append(r.Steps, s)
 	}
@@ -275,6 +307,18 @@ func (p pair) contradict() bool {
 func bySize(of []pair) (fit []pair) {
 	for _, p := range of {
 		if p.file.Size > 0 && p.file.Size == p.part.Size {
+			fit = append(fit, p)
+		}
+	}
+	return fit
+}
+
+// byDuration returns those of a file's pairs whose durations do not speak against it.
+// It tells apart what a surer rung could not; a name by itself is not proof enough to
+// set another file of that name aside.
+func byDuration(of []pair) (fit []pair) {
+	for _, p := range of {
+		if p.file.Duration <= 0 || p.part.Duration <= 0 || p.agree() {
 			fit = append(fit, p)
 		}
 	}
