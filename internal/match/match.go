@@ -200,29 +200,48 @@ func (r *Result) certain(in Input, bases []string) bool {
 		pushed[k] = true
 	}
 	paths := make([]string, len(in.Parts)) // folded when first asked for
+	// at returns the parts that hold the file of a path, and whether one has exactly
+	// this path. On a disk that tells cases apart, a file that has its own part is not
+	// also the one whose name differs only in case. On Windows it is.
+	at := func(path string) (held []int, exact bool) {
+		base, key := fold.Base(path), fold.Path(path)
+		if base == "" {
+			return nil, false
+		}
+		exact = slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == path })
+		for i, p := range in.Parts {
+			switch {
+			case p.Path == path:
+				held = append(held, i)
+				continue
+			case bases[i] != base, exact && !onWindows(p.Path):
+				continue
+			case paths[i] == "":
+				paths[i] = fold.Path(p.Path)
+			}
+			if paths[i] == key {
+				held = append(held, i)
+			}
+		}
+		return held, exact
+	}
 	hits := map[string]Hit{}
 	for _, f := range in.Files {
-		mapped, _ := in.Rules.Map(f.Path)
-		base, key := fold.Base(mapped), fold.Path(mapped)
-		if base == "" {
-			continue
+		// One of the file's possible paths is its own: the first that Plex has exactly,
+		// or else the first that it has.
+		var held []int
+		var path string
+		sure := false
+		for _, m := range in.Rules.MapAll(f.Path) {
+			if parts, exact := at(m.Path); len(parts) > 0 && (held == nil || exact && !sure) {
+				held, path, sure = parts, m.Path, exact
+			}
 		}
-		exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
-		for i, p := range in.Parts {
-			rung := RungPath
-			if p.Path != mapped {
-				// On a disk that tells cases apart, a file that has its own part is not
-				// also the one whose name differs only in case. On Windows it is.
-				if bases[i] != base || exact && !onWindows(p.Path) {
-					continue
-				}
-				if paths[i] == "" {
-					paths[i] = fold.Path(p.Path)
-				}
-				if paths[i] != key {
-					continue
-				}
-				rung = RungFolded
+		for _, i := range held {
+			p := in.Parts[i]
+			rung := RungFolded
+			if p.Path == path {
+				rung = RungPath
 			}
 			if pushed[p.Key] {
 				rung = RungPushed

@@ -63,6 +63,69 @@ func TestRulesMapPaths(t *testing.T) {
 	}
 }
 
+func TestAPathInQuotesIsTakenAsItIs(t *testing.T) {
+	for text, want := range map[string]Rules{
+		`"/data/new;old" => /media/x`:                   {{"/data/new;old", "/media/x"}},
+		`/data/Studio => "/media/Studio "`:              {{"/data/Studio", "/media/Studio "}},
+		`"/data/Studio " => "/media/Studio "; /a => /b`: {{"/data/Studio ", "/media/Studio "}, {"/a", "/b"}},
+		"/data/Studio  => /media/Studio ":               {{"/data/Studio", "/media/Studio"}}, // nobody sees those
+		`"/a => b" => /c`:                               {{"/a => b", "/c"}},
+		`"/a""b"=>"/c"`:                                 {{`/a"b`, "/c"}},
+		`/a"b => /c"d`:                                  {{`/a"b`, `/c"d`}}, // no quote at its start
+		"“/data/a;b” => „/media“":                       {{"/data/a;b", "/media"}},
+		`"/a“b” c" => /d`:                               {{"/a“b” c", "/d"}},
+		"\"/a\nb\" => /c\n/d => /e":                     {{"/a\nb", "/c"}, {"/d", "/e"}},
+		`"D:\films;old" => "\\nas\x "`:                  {{`D:\films;old`, `\\nas\x `}},
+		"/mnt/user/films => /mnt/disk1/films; /mnt/user/films => /mnt/disk2/films": {{"/mnt/user/films", "/mnt/disk1/films"}, {"/mnt/user/films", "/mnt/disk2/films"}},
+	} {
+		rules, err := ParseRules(text)
+		if err != nil || !slices.Equal(rules, want) {
+			t.Errorf("%s: %v, %v; want %v", text, rules, err, want)
+			continue
+		}
+		var again []string
+		for _, r := range rules {
+			again = append(again, r.String())
+		}
+		if back, err := ParseRules(strings.Join(again, "; ")); err != nil || !slices.Equal(back, want) {
+			t.Errorf("%s is written as %s, which reads %v, %v", text, again, back, err)
+		}
+	}
+}
+
+func TestSeveralTargetsAreTriedInTheirOrder(t *testing.T) {
+	for _, c := range []struct {
+		rules, path string
+		want        []string
+	}{
+		{"/u => /d1; /u => /d2", "/u/a.mp4", []string{"/d1/a.mp4", "/d2/a.mp4"}},
+		{"/u => /d2; /u/ => /d1/", "/u/x/a.mp4", []string{"/d2/x/a.mp4", "/d1/x/a.mp4"}},
+		{"/u => /d1; /u/new => /d3; /u => /d2", "/u/new/a.mp4", []string{"/d3/a.mp4"}}, // the longest prefix
+		{"/u => /d1; /u/new => /d3; /u/new => /d4", "/u/a.mp4", []string{"/d1/a.mp4"}},
+		{"/ => /d1; / => /d2", "/a.mp4", []string{"/d1/a.mp4", "/d2/a.mp4"}},
+		{`D:\v => /v; d:/V => E:\v`, `D:\V\a.mp4`, []string{"/v/a.mp4", `E:\v\a.mp4`}},
+		{"/Vidéos => /a; /Vide\u0301os => /b", "/Vidéos/x", []string{"/a/x", "/b/x"}},
+		{"/u => /d1", "/other/a.mp4", []string{"/other/a.mp4"}},
+	} {
+		rules, err := ParseRules(c.rules)
+		if err != nil {
+			t.Errorf("%s: %v", c.rules, err)
+			continue
+		}
+		var got []string
+		for _, m := range rules.MapAll(c.path) {
+			got = append(got, m.Path)
+			if !rules.Maps(c.path, strings.ToUpper(m.Path)) {
+				t.Errorf("%s: %s is not mapped to %s", c.rules, c.path, m.Path)
+			}
+		}
+		first, _ := rules.Map(c.path)
+		if !slices.Equal(got, c.want) || first != c.want[0] || rules.Maps(c.path, "/nowhere/a.mp4") {
+			t.Errorf("%s: %s maps to %q, first %q; want %q", c.rules, c.path, got, first, c.want)
+		}
+	}
+}
+
 func TestAWrongRuleIsNamed(t *testing.T) {
 	for text, what := range map[string]string{
 		"/data /media":           "has no arrow",
@@ -71,7 +134,13 @@ func TestAWrongRuleIsNamed(t *testing.T) {
 		"/data =>":               "one side",
 		"data => /media":         "absolute",
 		"/data => media":         "absolute",
-		"/a => /b; /a/ => /c":    "second time",
+		"/data/new;old => /m":    `"/data/a;b" => /media`,
+		`"/data => /media`:       "never closed",
+		`/data => "/media; /a`:   "never closed",
+		`"/data"x => /media`:     "after a closing",
+		`"/a" "/b" => /c`:        "after a closing",
+		`"" => /media`:           "one side",
+		`"data" => /media`:       "absolute",
 		"/ok => /fine; C:v=x":    "has no arrow",
 		"C:v => /v":              "absolute",
 		"/data => /me\x00dia":    "NUL",
@@ -88,6 +157,9 @@ func TestAWrongRuleIsNamed(t *testing.T) {
 	rules, err := ParseRules("/a => /b; /a => /b; /a/ => /b/; ; ")
 	if err != nil || !slices.Equal(rules, Rules{{"/a", "/b"}}) {
 		t.Errorf("a rule given twice: %v, %v", rules, err)
+	}
+	if rules, err := ParseRules(`"/a"b => /c; /d => /e`); err == nil || !slices.Equal(rules, Rules{{"/d", "/e"}}) {
+		t.Errorf("a rule after one with wrong quotes: %v, %v", rules, err)
 	}
 	if _, err := ParseRules("/a /b; /c => /d => /e"); err == nil || strings.Count(err.Error(), "path rule") != 2 {
 		t.Errorf("of two wrong rules, told: %v", err)
@@ -199,6 +271,16 @@ func TestMatching(t *testing.T) {
 			parts: []Part{part("7", `D:\v\a.mp4`), part("8", `d:\V\A.mp4`)}, want: []string{"7 path", "8 folded path"}},
 		{name: "a pushed item whose file differs in case from the scene's own", files: []File{file("/v/A.mp4")}, pushed: []string{"8"},
 			parts: []Part{part("7", "/v/A.mp4"), part("8", "/v/a.mp4")}, want: []string{"7 path"}},
+		{name: "the second disk of a pool has the file", rules: "/u => /d1; /u => /d2", files: []File{file("/u/s/a.mp4")},
+			parts: []Part{part("7", "/d2/s/a.mp4"), part("8", "/d1/t/a.mp4")}, want: []string{"7 path"}},
+		{name: "two disks of a pool have the file, and the first is shown", rules: "/u => /d1; /u => /d2", files: []File{file("/u/a.mp4")},
+			parts: []Part{part("7", "/d2/a.mp4"), part("8", "/d1/a.mp4")}, want: []string{"8 path"}},
+		{name: "the second disk has the file exactly, the first in another case", rules: "/u => /d1; /u => /d2", files: []File{file("/u/a.mp4")},
+			parts: []Part{part("7", "/d2/a.mp4"), part("8", "/d1/A.mp4")}, want: []string{"7 path"}},
+		{name: "both disks have the file in another case", rules: "/u => /d1; /u => /d2", files: []File{file("/u/a.mp4")},
+			parts: []Part{part("7", "/d2/A.mp4"), part("8", "/d1/A.mp4")}, want: []string{"8 folded path"}},
+		{name: "two files of a scene on two disks", rules: "/u => /d1; /u => /d2", files: []File{file("/u/a.mp4"), file("/u/b.mp4")},
+			parts: []Part{part("7", "/d2/a.mp4"), part("8", "/d1/b.mp4")}, want: []string{"7 path", "8 path"}},
 		{name: "a rule for a single file", rules: "/d/a.mp4 => /m/b.mp4", files: []File{file("/d/a.mp4")},
 			parts: []Part{part("7", "/m/b.mp4")}, want: []string{"7 path"}},
 		{name: "the dotless i of Turkish is another letter", files: []File{file("/v/ışık.mp4")}, parts: []Part{part("7", "/v/isik.mp4")}},
@@ -282,7 +364,8 @@ func TestARuleIsSuggestedThatExplainsAMatchByName(t *testing.T) {
 		{"/data/s/é.mp4", "/media/s/e\u0301.mp4", &Rule{"/data", "/media"}},
 		{"/V/a.mp4", "/v/a.mp4", nil}, // found without a rule
 		{`\\nas\films\a.mp4`, "/films/a.mp4", &Rule{`\\nas\films`, "/films"}},
-		{"/x;y/a.mp4", "/m/a.mp4", nil}, // a semicolon cannot be written
+		{"/x;y/a.mp4", "/m/a.mp4", &Rule{"/x;y", "/m"}},
+		{"/x /a.mp4", "/m=> n/a.mp4", &Rule{"/x ", "/m=> n"}},
 		{"a/b.mp4", "/m/b.mp4", nil},
 		{`/d/x\b.mp4`, `/m/y\b.mp4`, nil}, // one name, not a folder and a name
 		{"/x/a.mp4", "/x/b.mp4", nil},
@@ -396,7 +479,8 @@ func input(t *rapid.T) Input {
 			Size: size.Draw(t, "size"), Duration: duration.Draw(t, "duration"), Trashed: rapid.IntRange(0, 5).Draw(t, "trash") == 0})
 	}
 	in.PushedKeys = rapid.SliceOfN(rapid.SampledFrom([]string{"8", "9", "99"}), 0, 2).Draw(t, "pushed")
-	in.Rules = rapid.SampledFrom([]Rules{nil, {{"/data", "/media"}}, {{"/data", `D:\data`}}, {{`D:\`, "/"}}}).Draw(t, "rules")
+	in.Rules = rapid.SampledFrom([]Rules{nil, {{"/data", "/media"}}, {{"/data", `D:\data`}}, {{`D:\`, "/"}},
+		{{"/data", "/media"}, {"/data", `D:\data`}, {"/data", "/data"}}}).Draw(t, "rules")
 	in.Truncated = rapid.Bool().Draw(t, "truncated")
 	return in
 }
@@ -498,7 +582,17 @@ func plainly(in Input) answer {
 	}
 	var certain, named []fit
 	for _, f := range in.Files {
-		mapped, _ := in.Rules.Map(f.Path)
+		var mapped string
+		for _, alike := range []func(a, b string) bool{
+			func(a, b string) bool { return fold.Path(a) == fold.Path(b) },
+			func(a, b string) bool { return a == b },
+		} {
+			for _, m := range slices.Backward(in.Rules.MapAll(f.Path)) { // the first comes last, and wins
+				if mapped == "" || slices.ContainsFunc(in.Parts, func(p Part) bool { return alike(p.Path, m.Path) }) {
+					mapped = m.Path
+				}
+			}
+		}
 		exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
 		for _, p := range in.Parts {
 			folded := fold.Path(p.Path) == fold.Path(mapped)
@@ -551,13 +645,18 @@ func plainly(in Input) answer {
 }
 
 func FuzzParseRules(f *testing.F) {
-	for _, s := range []string{"/data => /media", `D:\v => /v; \\nas\x => /y`, "=>", ";;=>;", "/=>/", "C:=>D:"} {
+	for _, s := range []string{"/data => /media", `D:\v => /v; \\nas\x => /y`, "=>", ";;=>;", "/=>/", "C:=>D:", `"/a;""b " => „/c“`, `"`} {
 		f.Add(s, "/data/a.mp4")
 	}
 	f.Fuzz(func(t *testing.T, text, path string) {
 		rules, err := ParseRules(text)
 		if err != nil && err.Error() == "" {
 			t.Error("an empty error")
+		}
+		for _, r := range rules {
+			if again, err := ParseRules(r.String()); err != nil || !slices.Equal(again, Rules{r}) {
+				t.Errorf("%q is written as %s, which reads %q, %v", r, r, again, err)
+			}
 		}
 		mapped, rule := rules.Map(path)
 		if rule == nil && mapped != path {
