@@ -192,6 +192,6 @@ type Which struct {
 	Class Class
 	// Subject; zero = any.
 	Subject Subject
-	// Review: only those that need a person, that is all but not_in_plex.
+	// Review: only those that need a person, that is all but [Class.Apart].
 	Review bool
 }
