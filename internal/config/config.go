@@ -16,6 +16,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Config is what the settings say. See the field of the same name in README.md.
@@ -269,8 +272,9 @@ func (r *reader) number(name string, fallback, low, high int) int {
 	return fallback
 }
 
-// list reads a list separated by commas or line feeds; an element in double quotes
-// may hold commas itself. Repeated and empty elements are dropped.
+// list reads a list separated by commas or line feeds. An element in double quotes is
+// taken as it is: it may hold commas, and blanks at its ends, which others lose.
+// Repeated and blank elements are dropped.
 func (r *reader) list(name string) []string {
 	text := r.text(name)
 	all, closed := splitList(text)
@@ -282,25 +286,33 @@ func (r *reader) list(name string) []string {
 
 func splitList(s string) (all []string, closed bool) {
 	var b strings.Builder
-	quoted := false
+	inside, kept := false, 0 // quotes; how much of the element is from them
 	end := func() {
-		if e := strings.TrimSpace(b.String()); e != "" && !slices.Contains(all, e) {
+		e := b.String()
+		if e = e[:kept] + strings.TrimRightFunc(e[kept:], unicode.IsSpace); kept == 0 {
+			e = strings.TrimSpace(e)
+		}
+		if strings.TrimSpace(e) != "" && !slices.Contains(all, e) {
 			all = append(all, e)
 		}
 		b.Reset()
+		kept = 0
 	}
 	for _, c := range s {
 		switch {
-		case c == '"' && (quoted || strings.TrimSpace(b.String()) == ""):
-			quoted = !quoted
-		case !quoted && (c == ',' || c == '\n' || c == '\r'):
+		case c == '"' && inside:
+			inside, kept = false, b.Len()
+		case c == '"' && strings.TrimSpace(b.String()) == "":
+			b.Reset()
+			inside = true
+		case !inside && (c == ',' || c == '\n' || c == '\r'):
 			end()
 		default:
 			b.WriteRune(c)
 		}
 	}
 	end()
-	return all, !quoted
+	return all, !inside
 }
 
 const urlExample = "for example http://192.168.1.10:32400"
@@ -380,11 +392,28 @@ func (r *reader) token(name string) Secret {
 	return ""
 }
 
-// Syncs reports whether the movie library with this key and title is one of Libraries;
-// every one is if Libraries is empty.
-func (c Config) Syncs(key, title string) bool {
-	return len(c.Libraries) == 0 || slices.ContainsFunc(c.Libraries, func(name string) bool { return NamesLibrary(name, key, title) })
+// Choose returns which of Plex's movie libraries are synced, as ascending indexes, and
+// which of Libraries mean none; every one is if Libraries is empty. What a name means
+// is told at [fold.Choose].
+func (c Config) Choose(libraries []fold.Titled) (chosen []int, unknown []string) {
+	if len(c.Libraries) > 0 {
+		return fold.Choose(c.Libraries, libraries)
+	}
+	for i := range libraries {
+		chosen = append(chosen, i)
+	}
+	return chosen, nil
 }
 
-// NamesLibrary reports whether name means the library with this key and title.
-func NamesLibrary(name, key, title string) bool { return strings.EqualFold(name, title) || name == key }
+// Syncs is [Config.Choose] for who looks at one library only, and so cannot tell of two
+// that a name fits which is meant.
+func (c Config) Syncs(key, title string) bool {
+	chosen, _ := c.Choose([]fold.Titled{{Key: key, Title: title}})
+	return len(chosen) > 0
+}
+
+// NamesLibrary reports whether name means the library with this key and title, if there
+// is no other.
+func NamesLibrary(name, key, title string) bool {
+	return Config{Libraries: []string{name}}.Syncs(key, title)
+}

@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // enough are the settings without which nothing works, and others on top.
@@ -302,6 +304,42 @@ func TestABadValueIsToldWithItsNameAndReplaced(t *testing.T) {
 			c, problems := Parse(enough(map[string]any{s.Name: v}))
 			if !reflect.DeepEqual(c, standard) || len(problems) != 1 || problems[0].Setting != s.Name || problems[0].Fatal {
 				t.Errorf("%s as %#v: %+v, %v", s.Name, v, c, problems)
+			}
+		}
+	}
+}
+
+func TestQuotesInAListKeepWhatIsInThem(t *testing.T) {
+	for text, want := range map[string][]string{
+		`" Movies"`:              {" Movies"},
+		` "a, b " , "c"d, " " ,`: {"a, b ", "cd"},
+		`Movies , "Movies "`:     {"Movies", "Movies "},
+		`say "hello", "x" "y"`:   {`say "hello"`, `x "y"`},
+		"\"a\nb\"\nc":            {"a\nb", "c"},
+	} {
+		if c, problems := Parse(enough(map[string]any{"plexLibraries": text})); !slices.Equal(c.Libraries, want) || len(problems) != 0 {
+			t.Errorf("%s: %q, want %q; %v", text, c.Libraries, want, problems)
+		}
+	}
+}
+
+func TestLibrariesAreChosen(t *testing.T) {
+	libraries := []fold.Titled{{Key: "1", Title: " Movies"}, {Key: "2", Title: "Films"}}
+	for text, want := range map[string]string{
+		"":                   "[0 1] []",
+		`" Movies"`:          "[0] []",
+		"movies":             "[0] []",
+		"2, Nights, Movies ": "[0 1] [Nights]",
+		"Nights":             "[] [Nights]",
+	} {
+		c, _ := Parse(enough(map[string]any{"plexLibraries": text}))
+		chosen, unknown := c.Choose(libraries)
+		if got := fmt.Sprint(chosen, unknown); got != want {
+			t.Errorf("%q chooses %s, want %s", text, got, want)
+		}
+		for i, l := range libraries {
+			if c.Syncs(l.Key, l.Title) != slices.Contains(chosen, i) {
+				t.Errorf("%q: alone, %+v is chosen otherwise", text, l)
 			}
 		}
 	}

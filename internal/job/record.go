@@ -55,7 +55,8 @@ const MetaCompare = "compare"
 // changed.
 func (p Part) Seen() string { return strconv.FormatInt(p.UpdatedAt, 10) + " " + p.Thumb }
 
-// Part is one row of the index: a part of an item in Plex.
+// Part is a part of an item in Plex: a file, with what is known of its item. It is a
+// row of the index, and what a scene is matched with.
 type Part struct {
 	// Key is the item's rating key, Index the part's position in it, from 0.
 	Key     string
@@ -64,12 +65,19 @@ type Part struct {
 	// Path is the part's file as Plex sees it.
 	Path string
 	// Name is what look-ups go by; set when a part is stored, not when it is read.
-	Name     Name
+	Name Name
+	// Size, in bytes, and Duration, in whole milliseconds, are 0 where they are not
+	// known; less is taken for 0.
 	Size     int64
-	Duration time.Duration // whole milliseconds; 0 = unknown
+	Duration time.Duration
 	// Thumb and UpdatedAt (seconds) are the item's, as the listing showed them.
 	Thumb     string
 	UpdatedAt int64
+	// Trashed: the item is in Plex's trash, which still lists it (with a deletedAt).
+	Trashed bool
+	// Optimized: Plex made this file itself, as an optimized version of another of the
+	// item's (its Media has the proxyType 42).
+	Optimized bool
 }
 
 // Name holds the folded forms of a path: of the whole, of its last element and
@@ -184,6 +192,6 @@ type Which struct {
 	Class Class
 	// Subject; zero = any.
 	Subject Subject
-	// Review: only those that need a person, that is all but not_in_plex.
+	// Review: only those that need a person, that is all but [Class.Apart].
 	Review bool
 }

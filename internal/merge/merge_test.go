@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
@@ -562,19 +561,4 @@ func BenchmarkSync(b *testing.B) {
 			Merge(base, w, it, o)
 		}
 	})
-}
-
-func TestFoldingIsTheSameForBothCasesOfEveryLetter(t *testing.T) {
-	for r := rune(0x80); r <= unicode.MaxRune; r++ {
-		if !unicode.IsLetter(r) {
-			continue
-		}
-		f := Fold(string(r))
-		if Fold(f) != f {
-			t.Errorf("folding %q (%U) twice is not folding it once", r, r)
-		}
-		if o := unicode.SimpleFold(r); r >= 0x13A0 && r <= 0xABBF && Fold(string(o)) != f {
-			t.Errorf("%q and %q (%U) differ folded", r, o, r)
-		}
-	}
 }

@@ -17,8 +17,9 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Field is a field of an item by the name that Plex's edits and locks use.
@@ -438,27 +439,8 @@ func oneLine(s string) string {
 	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
 }
 
-// cherokee undoes what cases.Fold does to the one script whose letters fold to capitals:
-// it turns each into the other (golang.org/x/text v0.43). As in package match.
-func cherokee(r rune) rune {
-	switch {
-	case r >= 0xAB70 && r <= 0xABBF:
-		return r - 0xAB70 + 0x13A0
-	case r >= 0x13F8 && r <= 0x13FD:
-		return r - 8
-	}
-	return r
-}
-
 // Fold is the form in which names are compared.
-func Fold(s string) string {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return norm.NFC.String(strings.Map(cherokee, cases.Fold().String(norm.NFC.String(strings.TrimSpace(s)))))
-		}
-	}
-	return strings.ToLower(strings.TrimSpace(s))
-}
+func Fold(s string) string { return fold.Name(s) }
 
 // short is s for a message.
 func short(s string) string {
