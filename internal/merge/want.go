@@ -84,11 +84,23 @@ type StudioOf struct {
 	Parent *StudioOf
 }
 
-// Person is a performer. ImageURL is where a server can fetch the photo; "" for
-// none.
+// Person is a performer. Several of one name are told apart by their Disambiguation,
+// mostly "". ImageURL is where a server can fetch the photo; "" for none.
 type Person struct {
-	ID             int64
-	Name, ImageURL string
+	ID                             int64
+	Name, Disambiguation, ImageURL string
+}
+
+// actor is the name of p in Plex: "Jane Doe (Prague)", as Stash itself shows a performer
+// with a disambiguation, in every scene. Plex knows people by name alone, and keeps one
+// photo for a name: with names that depended on who else is in a scene, one person
+// would be two there, or two share a photo that each scene replaces by the other's.
+func (p Person) actor() string {
+	name, of := oneLine(p.Name), oneLine(p.Disambiguation)
+	if name == "" || of == "" {
+		return name
+	}
+	return name + " (" + of + ")"
 }
 
 // Named is a tag or a group.
@@ -198,7 +210,7 @@ func Want(s Scene, o Options) Wanted {
 	if o.Performers {
 		actors := make([]candidate, len(s.Performers))
 		for i, p := range s.Performers {
-			actors[i].Name, actors[i].id = p.Name, p.ID
+			actors[i].Name, actors[i].id = p.actor(), p.ID
 			if o.Photos {
 				actors[i].Thumb = p.ImageURL
 			}
