@@ -10,8 +10,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -313,83 +311,6 @@ func splitList(s string) (all []string, closed bool) {
 	}
 	end()
 	return all, !inside
-}
-
-const urlExample = "for example http://192.168.1.10:32400"
-
-// plexURL reads Plex's address. Scheme and port may be left out: what a person
-// types is often just the host. Plex itself listens on 32400, which is taken for
-// http; an https address without a port is a proxy's and means 443.
-func (r *reader) plexURL(name string) string {
-	s, ok := asText(r.settings[name])
-	switch {
-	case !ok:
-		r.fatal(name, "is not a text; right would be Plex's address, %s", urlExample)
-		return ""
-	case s == "":
-		r.fatal(name, "is empty; set it to Plex's address as Stash can reach it, %s", urlExample)
-		return ""
-	case strings.Contains(strings.ToLower(s), "plex-token"):
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
-		return ""
-	case !strings.Contains(s, "://"):
-		s = "http://" + s
-	}
-	u, err := url.Parse(s)
-	// A token may be in what was typed, so it is never quoted.
-	switch {
-	case err != nil || !hostname(u.Hostname()):
-		r.fatal(name, "is not an address; right would be, %s", urlExample)
-	case u.Scheme != "http" && u.Scheme != "https":
-		r.fatal(name, "begins with %s://, must begin with http:// or https://", u.Scheme)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
-	case !validPort(u.Port()):
-		r.fatal(name, "has the port %q, must be 1 to 65535; Plex's is 32400", u.Port())
-	default:
-		host := strings.TrimSuffix(u.Host, ":")
-		if u.Port() == "" && u.Scheme == "http" {
-			host = net.JoinHostPort(u.Hostname(), "32400")
-		}
-		path := strings.TrimRight(u.EscapedPath(), "/")
-		// Copied from the browser's address bar.
-		path = strings.TrimSuffix(strings.TrimSuffix(path, "/web/index.html"), "/web")
-		return u.Scheme + "://" + host + strings.TrimRight(path, "/")
-	}
-	return ""
-}
-
-// hostname reports whether s can be a host. "http" is the rest of a mistyped or
-// doubled scheme, "http:/nas".
-func hostname(s string) bool {
-	return s != "" && s != "http" && s != "https" && !strings.ContainsAny(s, " \t,;\"'<>()")
-}
-
-func validPort(p string) bool {
-	if p == "" {
-		return true
-	}
-	n, err := strconv.Atoi(p)
-	return err == nil && n >= 1 && n <= 65535
-}
-
-// token reads Plex's token. No message holds any of it.
-func (r *reader) token(name string) Secret {
-	s, ok := asText(r.settings[name])
-	if rest, found := strings.CutPrefix(s, "X-Plex-Token="); found {
-		s = rest // as it stands in an address of Plex's web page
-	}
-	switch {
-	case !ok:
-		r.fatal(name, "is not a text; paste the X-Plex-Token of the server's owner")
-	case s == "":
-		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
-	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }):
-		r.fatal(name, "holds characters that no token has; paste the X-Plex-Token alone")
-	default:
-		return Secret(s)
-	}
-	return ""
 }
 
 // Choose returns which of Plex's movie libraries are synced, as ascending indexes, and
