@@ -247,6 +247,9 @@ func (p *process) syncAll(ctx context.Context, s *session) (any, error) {
 	if err := s.db.LookAtCovers(ctx); err != nil {
 		return nil, err
 	}
+	if err := worker.AskListing(ctx, s.db); err != nil {
+		return nil, err
+	}
 	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityBulk, job.Library()); err != nil {
 		return nil, err
 	}

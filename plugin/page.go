@@ -213,7 +213,11 @@ func (p *process) lettersPage(ctx context.Context, s *session) (any, error) {
 			scenes = append(scenes, l.Subject.ID)
 		}
 	}
-	pushed, err := s.db.PushedOfScenes(ctx, scenes...)
+	current, err := s.db.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pushed, err := current.PushedOfScenes(ctx, scenes...)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		return nil, err
 	}
 	return worker.New(worker.Deps{
-		Store:    s.db,
+		Store:    bridge.Store(s.db),
 		Stash:    bridge.Stash(s.stash, c.Fields.Photos),
 		Plex:     bridge.Plex(px),
 		Log:      p.log,

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
@@ -48,7 +49,12 @@ func (p *planner) read(ctx context.Context, all []*plan) {
 				x.err = &vanishedError{t.hit.Key}
 			default:
 				t.item = item
-				t.looksAt = p.looksAtCover(x.scene, t.old) || p.putsBack(t)
+				// The pictures of an item that was never written are not known.
+				known := t.old
+				if t.old.Key != t.hit.Key {
+					known = job.Pushed{}
+				}
+				t.looksAt = p.looksAtCover(x.scene, known) || p.putsBack(t)
 				x.answered = true
 			}
 		}
@@ -101,15 +107,16 @@ type bases struct {
 
 func (p *planner) knownBases(ctx context.Context, keys, paths []string, scenes []int64) (bases, error) {
 	b := bases{byKey: map[string]job.Pushed{}, byPath: map[string][]job.Pushed{}, byScene: map[int64][]job.Pushed{}, live: map[string]bool{}}
-	byKey, err := p.memory.PushedOfKeys(ctx, keys...)
+	memory := p.catalogue.memory()
+	byKey, err := memory.PushedOfKeys(ctx, keys...)
 	if err != nil {
 		return b, err
 	}
-	byPath, err := p.memory.PushedOfPaths(ctx, paths...)
+	byPath, err := memory.PushedOfPaths(ctx, paths...)
 	if err != nil {
 		return b, err
 	}
-	byScene, err := p.memory.PushedOfScenes(ctx, scenes...)
+	byScene, err := memory.PushedOfScenes(ctx, scenes...)
 	if err != nil {
 		return b, err
 	}
@@ -177,7 +184,7 @@ func (b bases) of(h match.Hit, scene int64) (r job.Pushed, stale []string) {
 	r, found := b.byKey[h.Key]
 	for _, candidates := range [][]job.Pushed{b.byPath[h.Part.Path], b.byScene[scene]} {
 		candidates = slices.DeleteFunc(slices.Clone(candidates), func(c job.Pushed) bool {
-			return c.Key == h.Key || b.live[c.Key] || c.Section != h.Section && c.Path != h.Part.Path
+			return c.Key == h.Key || b.live[c.Key] || c.Path != h.Part.Path && (c.Section != h.Section || !sameFile(c, h.File))
 		})
 		slices.SortStableFunc(candidates, func(x, y job.Pushed) int { return y.At.Compare(x.At) })
 		for _, c := range candidates {
@@ -190,6 +197,16 @@ func (b bases) of(h match.Hit, scene int64) (r job.Pushed, stale []string) {
 		}
 	}
 	return r, stale
+}
+
+// sameFile reports whether a state was written for a file: one that was moved or
+// renamed keeps its size, one that was encoded anew its name. By a scene's id alone a
+// state passes to nothing: Stash gives ids again after it began anew.
+func sameFile(r job.Pushed, f match.File) bool {
+	if r.Size > 0 && r.Size == f.Size {
+		return r.Duration <= 0 || f.Duration <= 0 || match.Agree(r.Duration, f.Duration)
+	}
+	return fold.Base(r.Path) == fold.Base(f.Path) && (r.Duration <= 0 || match.Agree(r.Duration, f.Duration))
 }
 
 // decodeBase reads the base of a state, and the base that holds if its write went
@@ -215,6 +232,7 @@ func record(x *plan, t *target, base merge.Base, intent *merge.Base) (job.Pushed
 		r.PosterHash, r.PosterETag, r.ArtHash, r.Thumb, r.PosterAt = "", "", "", "", time.Time{}
 	}
 	r.Key, r.Section, r.Path, r.Scene = t.hit.Key, t.hit.Section, t.hit.Part.Path, x.scene.ID
+	r.Size, r.Duration = t.hit.File.Size, t.hit.File.Duration
 	r.Refs, r.At, r.Seen = refs(x.scene.Meta), x.at, ""
 	var err error
 	if r.Base, err = json.Marshal(base); err != nil {

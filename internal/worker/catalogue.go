@@ -2,13 +2,13 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 )
@@ -52,24 +52,26 @@ type plexLister interface {
 // one drain, or one look, in which each of these is asked for once.
 type catalogue struct {
 	env
-	plex  plexLister
-	index Index
-	notes Notes
+	plex    plexLister
+	servers Servers
+	// prunes: the files of libraries that are not synced any more are forgotten.
+	prunes bool
 
-	met       bool // Plex has answered
+	machine   string // "" until Plex has said who it is
+	known     Known  // of that server
 	libraries []Library
 	read      freshness // has been seen to, one more than the value
-	// changed: it was read since takeChanged was last called.
-	changed bool
-	// newServer: it is another server than the last time.
-	newServer bool
+	full      bool      // it was listed in full
+	changed   bool      // it was read since takeChanged was last called
 
 	mu    sync.Mutex // guards stale, which the writers set
 	stale bool       // an item had vanished: it must be listed in full
 }
 
-func newCatalogue(e env, plex plexLister, index Index, notes Notes) *catalogue {
-	return &catalogue{env: e, plex: plex, index: index, notes: notes}
+// newCatalogue makes one for who only looks. What it keeps of another server than the
+// one that is synced is forgotten by [Servers.UseServer].
+func newCatalogue(e env, plex plexLister, servers Servers) *catalogue {
+	return &catalogue{env: e, plex: plex, servers: servers}
 }
 
 // systemError is a failure of a request that no single job caused, such as a
@@ -85,41 +87,50 @@ type settingError struct{ text string }
 
 func (e *settingError) Error() string { return e.text }
 
-// meet asks Plex who it is and which libraries it has, once, and reports whether this
-// was the time.
-func (c *catalogue) meet(ctx context.Context) (bool, error) {
-	if c.met {
-		return false, nil
+// meet asks Plex who it is, once. Nothing that is remembered may be believed before.
+func (c *catalogue) meet(ctx context.Context) error {
+	if c.machine != "" {
+		return nil
 	}
 	machine, version, err := c.plex.Identity(ctx)
 	if err != nil {
-		return false, &systemError{err}
-	}
-	changed, err := c.index.NewServer(ctx, machine)
-	if err != nil {
-		return false, err
-	}
-	if changed {
-		c.log.Warn("This is another Plex server than before: its items are looked up anew")
-		c.newServer = true
-		// What was learnt of the other one need not hold.
-		if err := c.notes.SetMeta(ctx, metaDropsSeveral, ""); err != nil {
-			return false, err
-		}
+		return &systemError{&outageError{err}}
 	}
 	c.log.Debug(fmt.Sprintf("Plex %s", version))
-	if c.libraries, err = c.choose(ctx); err != nil {
-		return false, err
+	if c.known, err = c.servers.Server(ctx, machine); err != nil {
+		return err
 	}
-	keys := make([]string, len(c.libraries))
-	for i, l := range c.libraries {
-		keys[i] = l.Key
+	c.machine = machine
+	return nil
+}
+
+// memory is what was written to the server, to read; server is all that is known of it.
+// Both are nil before it was met.
+func (c *catalogue) memory() MemoryReader { return c.known }
+func (c *catalogue) server() Known        { return c.known }
+
+func (c *catalogue) machineID() string { return c.machine }
+
+// open asks Plex which libraries it has, once.
+func (c *catalogue) open(ctx context.Context) error {
+	if err := c.meet(ctx); err != nil || c.libraries != nil {
+		return err
 	}
-	if err := c.index.KeepSections(ctx, keys); err != nil {
-		return false, err
+	libraries, err := c.choose(ctx)
+	if err != nil {
+		return err
 	}
-	c.met = true
-	return true, nil
+	if c.prunes {
+		keys := make([]string, len(libraries))
+		for i, l := range libraries {
+			keys[i] = l.Key
+		}
+		if err := c.known.KeepSections(ctx, keys); err != nil {
+			return err
+		}
+	}
+	c.libraries = libraries
+	return nil
 }
 
 // choose returns the libraries to sync, by the setting plexLibraries.
@@ -128,9 +139,11 @@ func (c *catalogue) choose(ctx context.Context) ([]Library, error) {
 	if err != nil {
 		return nil, &systemError{err}
 	}
-	var titles []string
-	for _, l := range all {
-		titles = append(titles, fmt.Sprintf("%q", l.Title))
+	titles := make([]string, len(all))
+	titled := make([]fold.Titled, len(all))
+	for i, l := range all {
+		titles[i] = fmt.Sprintf("%q", l.Title)
+		titled[i] = fold.Titled{Key: l.Key, Title: l.Title}
 	}
 	has := "it has " + strings.Join(titles, ", ")
 	if len(all) == 0 {
@@ -142,26 +155,26 @@ func (c *catalogue) choose(ctx context.Context) ([]Library, error) {
 		}
 		return all, nil
 	}
-	var chosen []Library
-	for _, name := range c.opt.Libraries {
-		i := slices.IndexFunc(all, func(l Library) bool { return strings.EqualFold(l.Title, name) || l.Key == name })
-		if i < 0 {
-			c.log.Error(fmt.Sprintf("plexLibraries: Plex has no movie library %q; %s", name, has))
-			continue
-		}
-		if !slices.ContainsFunc(chosen, func(l Library) bool { return l.Key == all[i].Key }) {
-			chosen = append(chosen, all[i])
-		}
+	indexes, unknown := fold.Choose(c.opt.Libraries, titled)
+	for _, name := range unknown {
+		c.log.Error(fmt.Sprintf("plexLibraries: Plex has no movie library %q; %s", name, has))
 	}
-	if len(chosen) == 0 {
+	if len(indexes) == 0 {
 		return nil, &settingError{"plexLibraries: Plex has none of the libraries " + strings.Join(c.opt.Libraries, ", ") + "; " + has}
+	}
+	chosen := make([]Library, len(indexes))
+	for i, x := range indexes {
+		chosen[i] = all[x]
 	}
 	return chosen, nil
 }
 
 // renew brings the catalogue to the given freshness, each once, and reports whether
-// that changed anything. meet comes before.
+// that changed anything.
 func (c *catalogue) renew(ctx context.Context, f freshness) (bool, error) {
+	if err := c.open(ctx); err != nil {
+		return false, err
+	}
 	c.mu.Lock()
 	stale := c.stale
 	if f == listedNow {
@@ -171,7 +184,7 @@ func (c *catalogue) renew(ctx context.Context, f freshness) (bool, error) {
 	if f < c.read && !(stale && f == listedNow) {
 		return false, nil
 	}
-	sections, err := c.index.Sections(ctx)
+	sections, err := c.known.Sections(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -201,21 +214,27 @@ func (c *catalogue) renew(ctx context.Context, f freshness) (bool, error) {
 	return changed, nil
 }
 
-// listAll lists every library in full.
+// listAll lists every library in full, whenever that was last done, but once.
 func (c *catalogue) listAll(ctx context.Context) error {
+	if c.full {
+		return nil
+	}
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	for _, l := range c.libraries {
 		if err := c.list(ctx, l, time.Time{}); err != nil {
 			return err
 		}
 	}
-	c.read = listedNow + 1
+	c.full, c.read = true, listedNow+1
 	return nil
 }
 
 // list reads a library into the index: what changed since then, or all of it.
 func (c *catalogue) list(ctx context.Context, l Library, since time.Time) error {
 	began := c.now()
-	scan, err := c.index.BeginScan(ctx, l.Key, l.Title)
+	scan, err := c.known.BeginScan(ctx, l.Key, l.Title)
 	if err != nil {
 		return err
 	}
@@ -225,10 +244,10 @@ func (c *catalogue) list(ctx context.Context, l Library, since time.Time) error 
 		for i := range parts {
 			p := &parts[i]
 			p.Section = l.Key
-			p.Name = job.Name{Path: match.PathKey(p.Path), Base: match.BaseKey(p.Path), Parent: match.ParentKey(p.Path)}
+			p.Name = job.Name{Path: fold.Path(p.Path), Base: fold.Base(p.Path), Parent: fold.Parent(p.Path)}
 		}
 		n += len(parts)
-		stored = c.index.AddParts(ctx, scan, parts)
+		stored = c.known.AddParts(ctx, scan, parts)
 		return stored
 	})
 	if stored != nil {
@@ -239,7 +258,7 @@ func (c *catalogue) list(ctx context.Context, l Library, since time.Time) error 
 	}
 	c.log.Debug(fmt.Sprintf("Read %d files of the library %q in %s", n, l.Title, c.now().Sub(began).Round(time.Millisecond)))
 	c.changed = true
-	return c.index.EndScan(ctx, began, l.Key, scan, since.IsZero())
+	return c.known.EndScan(ctx, began, l.Key, scan, since.IsZero())
 }
 
 // takeChanged reports whether the catalogue was read since the last call.
@@ -255,15 +274,15 @@ func (c *catalogue) gone(ctx context.Context, key string) error {
 	c.mu.Lock()
 	c.stale = true
 	c.mu.Unlock()
-	return c.index.ForgetItem(ctx, key)
+	return c.known.ForgetItem(ctx, key)
 }
 
 func (c *catalogue) candidates(ctx context.Context, files ...job.Lookup) ([]job.Part, bool, error) {
-	return c.index.Candidates(ctx, files...)
+	return c.known.Candidates(ctx, files...)
 }
 
 func (c *catalogue) partsOf(ctx context.Context, key string) ([]job.Part, error) {
-	return c.index.PartsOf(ctx, key)
+	return c.known.PartsOf(ctx, key)
 }
 
 func (c *catalogue) libraryOf(folder string) string {
@@ -275,35 +294,24 @@ func (c *catalogue) libraryOf(folder string) string {
 	return ""
 }
 
-// renewFor renews the catalogue for scenes that wait to turn up in Plex, if the last
-// look is a while ago. That Plex cannot be asked is no failure here; whoever has a job
-// to do will tell.
-func (c *catalogue) renewFor(ctx context.Context) error {
-	sections, err := c.index.Sections(ctx)
+// overdue says how fresh the catalogue should be made for scenes that wait to turn up in
+// Plex; false if the last look is recent enough.
+func (c *catalogue) overdue(ctx context.Context) (freshness, bool, error) {
+	current, err := c.servers.Current(ctx)
 	if err != nil {
-		return err
+		return 0, false, err
 	}
+	sections, err := current.Sections(ctx)
 	for _, s := range sections {
-		if !old(c.now(), s.Since, fullPause) {
-			continue
+		switch {
+		case !old(c.now(), s.Since, fullPause):
+		case old(c.now(), s.Full, fullEvery):
+			return listedNow, true, nil // files that were moved or replaced
+		default:
+			return renewed, true, nil
 		}
-		f := renewed
-		if old(c.now(), s.Full, fullEvery) {
-			f = listedNow // files that were moved or replaced
-		}
-		_, err := c.meet(ctx)
-		if err == nil {
-			_, err = c.renew(ctx, f)
-		}
-		var system *systemError
-		var setting *settingError
-		if errors.As(err, &system) || errors.As(err, &setting) {
-			c.log.Debug(fmt.Sprintf("Plex could not be asked for what it lacked: %v", err))
-			err = nil
-		}
-		return err
 	}
-	return nil
+	return 0, false, err
 }
 
 // fullEvery is how often the libraries are listed in full for scenes that wait to

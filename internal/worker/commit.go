@@ -20,8 +20,9 @@ type committer struct {
 		ItemReader
 		PlexWriter
 	}
-	memory  Memory
-	notes   Notes
+	notes Notes
+	// server is what is known of the server that is written to.
+	server  func() Known
 	pace    pace
 	stopped func() bool
 
@@ -31,6 +32,10 @@ type committer struct {
 	dropsSeveral bool
 	scanned      map[folder]bool // that Plex was asked to scan
 	logged       int             // scenes told at info level
+	// written are the items, by key, that were written and not read back since.
+	written map[string]written
+	// resent are those of them whose edit Plex had ignored once.
+	resent map[string]bool
 }
 
 // prepare does what comes before the writes of a batch: it remembers the intents, and
@@ -51,7 +56,7 @@ func (c *committer) prepare(ctx context.Context, all []*plan) {
 		}
 	}
 	if len(intents) > 0 {
-		if err := c.memory.SavePushed(ctx, intents...); err != nil {
+		if err := c.server().SavePushed(ctx, intents...); err != nil {
 			endAll(all, err)
 		}
 	}

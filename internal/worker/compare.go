@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -138,7 +137,7 @@ type comparer struct {
 	stash     Stash
 	jobs      Jobs
 	letters   Letters
-	memory    Memory
+	servers   Servers
 	notes     Notes
 	progress  *progress
 }
@@ -164,39 +163,27 @@ func (c *comparer) schedule(ctx context.Context) error {
 	return AskCompare(ctx, c.notes, now, false)
 }
 
-// step does the next step of a compare that is wanted: the listing of Plex, or a
-// page of scenes. It reports whether it did something. The drain calls it whenever it
-// has no job to do, so that a fresh edit overtakes, and never two compares run. What
-// fails in Plex or Stash stops the drain; the compare goes on in another one.
-func (c *comparer) step(ctx context.Context) (bool, error) {
+// wanted reports whether a compare is wanted or under way.
+func (c *comparer) wanted(ctx context.Context) (bool, error) {
 	var state Comparing
-	if err := readMeta(ctx, c.notes, job.MetaCompare, &state); err != nil || state.Asked.IsZero() {
-		return false, err
+	err := readMeta(ctx, c.notes, job.MetaCompare, &state)
+	return !state.Asked.IsZero(), err
+}
+
+// step does the next step of a compare that is wanted: the listing of Plex, or a
+// page of scenes. The drain calls it whenever it has no job to do, so that a fresh edit
+// overtakes, and never two compares run. After a failure the compare goes on where it
+// was, in another drain.
+func (c *comparer) step(ctx context.Context) error {
+	var state Comparing
+	if err := readMeta(ctx, c.notes, job.MetaCompare, &state); err != nil {
+		return err
 	}
 	if !c.guard.breakerNow().Closed() {
 		c.guard.stop(slog.LevelInfo, "The comparison waits until Plex works again")
-		return true, nil
+		return nil
 	}
-	err := c.advance(ctx, &state)
-	var system *systemError
-	var setting *settingError
-	switch {
-	case err == nil, job.Interrupted(ctx, err), errors.Is(err, job.ErrStore):
-		return err == nil, err
-	case errors.As(err, &setting):
-		c.guard.stop(slog.LevelError, setting.Error())
-	case job.ClassOf(err) == job.ClassStashUnreachable:
-		c.guard.stashFailed(ctx, err)
-	default:
-		if !errors.As(err, &system) || !job.ClassOf(err).CountsForBreaker() {
-			err = c.guard.confirm(ctx, err)
-		}
-		if class := job.ClassOf(err); class.CountsForBreaker() {
-			c.guard.failed(ctx, class, err)
-		}
-		c.guard.stop(slog.LevelWarn, fmt.Sprintf("The comparison could not go on and does so later: %s", firstLine(err.Error())))
-	}
-	return true, nil
+	return c.advance(ctx, &state)
 }
 
 // advance begins the compare, looks at its next page, or ends it.
@@ -205,9 +192,6 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 	if begins {
 		c.log.Info("Comparing Stash with Plex")
 		*state = Comparing{Asked: state.Asked, Full: state.Full, Began: c.now().UTC()}
-	}
-	if _, err := c.catalogue.meet(ctx); err != nil {
-		return err
 	}
 	if begins {
 		if err := c.catalogue.listAll(ctx); err != nil {
@@ -218,6 +202,9 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 			return err
 		}
 		return writeMeta(ctx, c.notes, job.MetaCompare, state)
+	}
+	if err := c.planner.learnTags(ctx); err != nil {
+		return err
 	}
 	scenes, err := c.planner.nextScenes(ctx, state.After)
 	if err != nil {
@@ -251,7 +238,7 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 	}
 	found := &state.Found
 	var queue []job.Subject
-	ours, err := c.memory.PushedScenes(ctx, state.After, last)
+	ours, err := c.catalogue.server().PushedScenes(ctx, state.After, last)
 	if err != nil {
 		return err
 	}
@@ -326,7 +313,7 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			found.Same++
 		}
 	}
-	if err := c.memory.SavePushed(ctx, save...); err != nil {
+	if err := c.catalogue.server().SavePushed(ctx, save...); err != nil {
 		return err
 	}
 	changed, err := c.changedInPlex(ctx, read, known, state.Full)
@@ -466,7 +453,7 @@ func (c *comparer) changedInPlex(ctx context.Context, scenes []*plan, known map[
 			save = append(save, r)
 		}
 	}
-	return changed, c.memory.SavePushed(ctx, save...)
+	return changed, c.catalogue.server().SavePushed(ctx, save...)
 }
 
 // wouldWrite reports whether a drain would change the item.

@@ -34,18 +34,8 @@ func (p *planner) skipUnchanged(ctx context.Context, all []*plan) {
 // asPushed reports whether every item of the scene is as we last wrote it, pictures
 // apart, as far as can be told without asking Plex.
 func (p *planner) asPushed(x *plan, known []job.Pushed) bool {
-	if len(known) == 0 {
+	if len(known) == 0 || len(x.found.Hits) == 0 {
 		return false
-	}
-	if len(x.found.Hits) == 0 {
-		// The index does not know the path, perhaps because it was never read. The
-		// item is where we left it as long as the file is.
-		for _, old := range known {
-			if !x.current(old) || !p.holds(*x.scene, old.Path) {
-				return false
-			}
-		}
-		return len(x.found.Ambiguous) == 0
 	}
 	for _, h := range x.found.Hits {
 		i := slices.IndexFunc(known, func(old job.Pushed) bool { return old.Key == h.Key })

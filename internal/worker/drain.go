@@ -81,6 +81,7 @@ type drain struct {
 	env
 	jobs      Jobs
 	notes     Notes
+	servers   Servers
 	plex      PlexWriter
 	planner   *planner
 	committer *committer
@@ -91,6 +92,7 @@ type drain struct {
 	logDLQ    func(context.Context)
 
 	run     job.Run
+	met     bool // which server answers is known
 	awaited bool // whether what Plex lacked was looked for
 
 	mu       sync.Mutex // guards all below, and run's counts
@@ -103,18 +105,20 @@ type drain struct {
 }
 
 func (w *Worker) newDrain() *drain {
-	c := newCatalogue(w.env, w.plex, w.store, w.store)
+	c := newCatalogue(w.env, w.plex, w.store)
+	c.prunes = true
 	g := &guard{env: w.env, queue: w.store, plex: w.plex, jitter: w.jitter, lost: c.gone}
 	p := newPlanner(w.env, w.stash, w.plex, w.store, c, g.confirm, g.isStopped)
 	d := &drain{
-		env: w.env, jobs: w.store, notes: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
-		committer: &committer{env: w.env, plex: w.plex, memory: w.store, notes: w.store, stopped: g.isStopped},
+		env: w.env, jobs: w.store, notes: w.store, servers: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
+		committer: &committer{env: w.env, plex: w.plex, server: c.server, notes: w.store, stopped: g.isStopped},
 		progress:  &progress{report: w.progress},
 		logDLQ:    w.LogDLQ,
 		run:       job.Run{Token: token(), Started: w.now()},
 	}
 	d.comparer = &comparer{env: w.env, planner: p, catalogue: c, guard: g, stash: w.stash, jobs: w.store, letters: w.store,
-		memory: w.store, notes: w.store, progress: d.progress}
+		servers: w.store, notes: w.store, progress: d.progress}
+	p.meets = d.meet
 	d.idle = sync.NewCond(&d.mu)
 	return d
 }
@@ -214,18 +218,12 @@ func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 			if d.guard.isStopped() {
 				continue
 			}
-			more, err := d.comparer.step(ctx)
-			if err == nil {
-				err = d.turnedUp(ctx)
-			}
+			more, err := d.idleStep(ctx)
 			if err != nil {
 				return err
 			}
 			if more {
 				continue
-			}
-			if err := d.lookForMissing(ctx); err != nil {
-				return err
 			}
 			done, err := d.end(ctx, true)
 			if done || err != nil {
@@ -249,7 +247,83 @@ func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 		if limit < batchSize {
 			d.waitIdle() // half-open, where the end of one decides, or just recovered
 		}
+		if d.committer.owes(batchSize) {
+			if err := d.readBack(ctx); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// idleStep does what there is to do when no job is due, and reports whether jobs may be
+// due after it.
+func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
+	if d.committer.owes(1) {
+		if err := d.readBack(ctx); err != nil {
+			return false, err
+		}
+	}
+	wanted, err := d.comparer.wanted(ctx)
+	if err != nil {
+		return false, err
+	}
+	if wanted {
+		err = d.meet(ctx)
+		if err == nil {
+			err = d.comparer.step(ctx)
+		}
+		if err = d.guard.halt(ctx, err, "The comparison could not go on and does so later"); err == nil {
+			err = d.turnedUp(ctx)
+		}
+		return true, err
+	}
+	return false, d.lookForMissing(ctx)
+}
+
+// metaRelist asks, if it is not "", for a listing of Plex in full before the next scene
+// is looked at.
+const metaRelist = "relist"
+
+// AskListing makes the next drain list Plex in full before it believes that any item is
+// where it was. That costs a request per thousand items, so it is for who asks for a
+// sync of everything.
+func AskListing(ctx context.Context, notes Notes) error {
+	return notes.SetMeta(ctx, metaRelist, "yes")
+}
+
+// meet finds out which server answers, once, before anything that is remembered is
+// believed. A server that was not synced the last time is queued whole.
+func (d *drain) meet(ctx context.Context) error {
+	if d.met {
+		return nil
+	}
+	if err := d.catalogue.meet(ctx); err != nil {
+		return err
+	}
+	before, err := d.servers.UseServer(ctx, d.catalogue.machine)
+	if err != nil {
+		return err
+	}
+	if before != "" && before != d.catalogue.machine {
+		d.log.Warn("plexUrl now leads to another Plex server. Queued every scene for it; what was written to the other server stays known")
+		if err := d.jobs.Enqueue(ctx, d.now(), job.PriorityBulk, job.Library()); err != nil {
+			return err
+		}
+	}
+	relist, err := d.notes.Meta(ctx, metaRelist)
+	if err != nil {
+		return err
+	}
+	if relist != "" {
+		if err := d.catalogue.listAll(ctx); err != nil {
+			return err
+		}
+		if err := d.notes.SetMeta(ctx, metaRelist, ""); err != nil {
+			return err
+		}
+	}
+	d.met = true
+	return d.readBack(ctx)
 }
 
 func (d *drain) end(ctx context.Context, unlessDue bool) (bool, error) {
@@ -409,7 +483,8 @@ func (d *drain) rescope(ctx context.Context) error {
 }
 
 // lookForMissing renews the catalogue, once a drain, if scenes wait to turn up in Plex:
-// also dead letters come back so.
+// also dead letters come back so. That Plex cannot be asked is no failure here; whoever
+// has a job to do will tell.
 func (d *drain) lookForMissing(ctx context.Context) error {
 	if d.awaited || !d.guard.breakerNow().Closed() {
 		return nil
@@ -419,7 +494,21 @@ func (d *drain) lookForMissing(ctx context.Context) error {
 	if err != nil || !awaits {
 		return err
 	}
-	if err := d.catalogue.renewFor(ctx); err != nil {
+	f, due, err := d.catalogue.overdue(ctx)
+	if err != nil || !due {
+		return err
+	}
+	err = d.meet(ctx)
+	if err == nil {
+		_, err = d.catalogue.renew(ctx, f)
+	}
+	var system *systemError
+	var setting *settingError
+	if errors.As(err, &system) || errors.As(err, &setting) {
+		d.log.Debug(fmt.Sprintf("Plex could not be asked for what it lacked: %v", err))
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	return d.turnedUp(ctx)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ type ExplainedField struct {
 	Locked bool   `json:"locked"`
 	// Write is what Plex would show afterwards, nil if it would not be touched.
 	Write *string `json:"write"`
+	// Kept: Plex shows another value than Stash has, and it stays because keepPlexEdits
+	// is on.
+	Kept bool `json:"kept"`
 }
 
 // Changes are the fields of the item that would be written.
@@ -100,11 +104,19 @@ type Last struct {
 // What keeps the scene from being synced is the Decision, not an error.
 func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) {
 	e := Explanation{Scene: scene, Files: []ExplainedFile{}, Steps: []ExplainedStep{}, Items: []ExplainedItem{}}
-	if err := w.last(ctx, job.Scene(scene), &e.Last); err != nil {
-		return e, err
-	}
 	p := w.onlooker()
 	x := p.planFully(ctx, scene)
+	memory := p.catalogue.memory()
+	if memory == nil { // Plex could not be asked who it is
+		current, err := w.store.Current(ctx)
+		if err != nil {
+			return e, err
+		}
+		memory = current
+	}
+	if err := w.last(ctx, memory, job.Scene(scene), &e.Last); err != nil {
+		return e, err
+	}
 	if x.scene != nil {
 		e.Title = x.scene.Meta.Title
 		for _, f := range x.scene.Files {
@@ -159,10 +171,19 @@ func (p *planner) decision(ctx context.Context, x *plan) string {
 		return x.err.Error()
 	}
 	changes := 0
+	var kept []string
 	for _, t := range x.targets {
 		if !t.edit.Empty() || t.poster || t.background {
 			changes++
 		}
+		for _, f := range p.explainItem(x, t).Fields {
+			if f.Kept && !slices.Contains(kept, f.Field) {
+				kept = append(kept, f.Field)
+			}
+		}
+	}
+	if changes == 0 && len(kept) > 0 {
+		return fmt.Sprintf("Nothing would be written: Plex's own %s stay, because keepPlexEdits is on", strings.Join(kept, ", "))
 	}
 	if changes == 0 {
 		return "Plex shows what Stash has; nothing would be written"
@@ -179,6 +200,18 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 	for _, f := range t.edit.Unlock {
 		item.Unlock = append(item.Unlock, string(f))
 	}
+	var kept []merge.Field // what would be written if edits in Plex were not kept
+	if p.opt.Merge.KeepPlexEdits {
+		o := p.opt.Merge
+		o.KeepPlexEdits = false
+		without, _ := merge.Merge(t.base, x.wanted, t.item.State, o)
+		for _, s := range without.Scalars {
+			kept = append(kept, s.Field)
+		}
+		for _, l := range without.Lists {
+			kept = append(kept, l.Field)
+		}
+	}
 	written := map[merge.Field]string{}
 	for _, c := range t.edit.Changes(t.item.State) {
 		written[c.Field] = c.New
@@ -188,6 +221,7 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 		if v, ok := written[f]; ok {
 			y.Write = &v
 		}
+		y.Kept = y.Write == nil && slices.Contains(kept, f)
 		if y.Wanted != "" || y.Base != "" || y.Plex != "" || y.Write != nil {
 			item.Fields = append(item.Fields, y)
 		}
@@ -206,8 +240,8 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 }
 
 // last reads what happened to a subject before.
-func (w *Worker) last(ctx context.Context, sub job.Subject, l *Last) error {
-	rows, err := w.store.PushedOfScenes(ctx, sub.ID)
+func (w *Worker) last(ctx context.Context, memory MemoryReader, sub job.Subject, l *Last) error {
+	rows, err := memory.PushedOfScenes(ctx, sub.ID)
 	if err != nil {
 		return err
 	}
@@ -250,11 +284,11 @@ type PathCheck struct {
 func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (PathCheck, error) {
 	var c PathCheck
 	p := w.onlooker()
+	if err := p.catalogue.meet(ctx); err != nil {
+		return c, err
+	}
 	if read {
-		if _, err := p.catalogue.meet(ctx); err != nil {
-			return c, err
-		}
-		if _, err := p.catalogue.renew(ctx, listedOnce); err != nil {
+		if err := p.catalogue.listAll(ctx); err != nil {
 			return c, err
 		}
 	}

@@ -6,19 +6,22 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 )
 
-// lookups are the scene's files as the index is asked for them.
+// lookups are the scene's files as the index is asked for them: one for each path that
+// a file may have in Plex.
 func (e *env) lookups(s *Scene) []job.Lookup {
-	lookups := make([]job.Lookup, len(s.Files))
-	for i, f := range s.Files {
-		mapped, _ := e.opt.Rules.Map(f.Path)
-		lookups[i] = job.Lookup{
-			Mapped: match.PathKey(mapped),
-			Name:   job.Name{Base: match.BaseKey(f.Path), Parent: match.ParentKey(f.Path)},
-			Size:   f.Size,
+	var lookups []job.Lookup
+	for _, f := range s.Files {
+		for _, m := range e.opt.Rules.MapAll(f.Path) {
+			lookups = append(lookups, job.Lookup{
+				Mapped: fold.Path(m.Path),
+				Name:   job.Name{Base: fold.Base(f.Path), Parent: fold.Parent(f.Path)},
+				Size:   f.Size,
+			})
 		}
 	}
 	return lookups
@@ -30,12 +33,9 @@ func (p *planner) match(ctx context.Context, s *Scene, known []job.Pushed) (matc
 	if err != nil {
 		return match.Result{}, nil, err
 	}
-	in := match.Input{Files: s.Files, Rules: p.opt.Rules, Truncated: truncated}
+	in := match.Input{Files: s.Files, Rules: p.opt.Rules, Parts: parts, Truncated: truncated}
 	for _, old := range known {
 		in.PushedKeys = append(in.PushedKeys, old.Key)
-	}
-	for _, x := range parts {
-		in.Parts = append(in.Parts, match.Part{Key: x.Key, Section: x.Section, Index: x.Index, Path: x.Path, Size: x.Size, Duration: x.Duration})
 	}
 	return match.Match(in), parts, nil
 }
@@ -47,7 +47,7 @@ func (p *planner) matchAll(ctx context.Context, all []*plan) map[int64][]job.Pus
 	for i, x := range all {
 		ids[i] = x.scene.ID
 	}
-	rows, err := p.memory.PushedOfScenes(ctx, ids...)
+	rows, err := p.catalogue.memory().PushedOfScenes(ctx, ids...)
 	if err != nil {
 		endAll(all, err)
 		return nil
@@ -69,15 +69,7 @@ func (p *planner) matchAll(ctx context.Context, all []*plan) map[int64][]job.Pus
 // find makes sure that every scene has been looked up in a catalogue that is fresh
 // enough, and decides which of its items are its own.
 func (p *planner) find(ctx context.Context, all []*plan) {
-	first, err := p.catalogue.meet(ctx)
-	if err != nil {
-		endAll(all, err)
-		return
-	}
-	// Whatever was matched before Plex said who it is may be another server's; a scene
-	// that is planned fully was not matched at all yet.
-	unmatched := slices.DeleteFunc(slices.Clone(all), func(x *plan) bool { return x.matched && !first })
-	p.matchAll(ctx, unmatched)
+	p.matchAll(ctx, slices.DeleteFunc(slices.Clone(all), func(x *plan) bool { return x.matched }))
 	for f := listedOnce; f <= listedNow; f++ {
 		open := slices.DeleteFunc(slices.Clone(all), func(x *plan) bool { return x.over() || len(x.found.Hits) > 0 })
 		if f > listedOnce && len(open) == 0 {
@@ -138,13 +130,11 @@ func (p *planner) notFound(x *plan) error {
 // scans are the folders that Plex should scan for the scene's files.
 func (p *planner) scans(s *Scene) (all []folder) {
 	for _, f := range s.Files {
-		mapped, _ := p.opt.Rules.Map(f.Path)
-		cut := strings.LastIndexAny(mapped, `/\`)
-		if cut <= 0 {
-			continue
-		}
-		if section := p.catalogue.libraryOf(mapped[:cut]); section != "" {
-			all = append(all, folder{section, mapped[:cut]})
+		for _, m := range p.opt.Rules.MapAll(f.Path) {
+			dir, _ := fold.Split(m.Path)
+			if section := p.catalogue.libraryOf(dir); dir != "" && section != "" {
+				all = append(all, folder{section, dir})
+			}
 		}
 	}
 	return all
@@ -161,33 +151,29 @@ func (p *planner) choose(ctx context.Context, x *plan) {
 			return
 		}
 		if owner != x.scene.ID {
-			foreign = append(foreign, fmt.Sprintf("item %s belongs to scene %d, whose file is its first part", h.Key, owner))
+			foreign = append(foreign, fmt.Sprintf("item %s, which belongs to scene %d", h.Key, owner))
 			continue
 		}
 		x.targets = append(x.targets, &target{hit: h})
 	}
-	if len(foreign) > 0 {
-		p.log.Warn(fmt.Sprintf("%s: %s. Two scenes never write one item: split it in Plex, or merge the scenes in Stash", x.job.Subject, strings.Join(foreign, "; ")))
-	}
 	if len(x.targets) == 0 {
-		x.verdict = job.Unchanged
+		x.err = &job.Error{Class: job.ClassJoined, Op: "find " + x.job.Subject.String(),
+			Err:  fmt.Errorf("Plex has joined its file with others in %s", strings.Join(foreign, "; ")),
+			Hint: "In Plex, open the item and choose \"Split Apart\"; or merge the scenes in Stash, if they are one film"}
 	}
 }
 
 // firstOwner returns the scene of the first part of h's item that any scene has,
 // looking only at the parts before h's.
 func (p *planner) firstOwner(ctx context.Context, s *Scene, h match.Hit) (int64, error) {
-	if h.Part.Index == 0 {
+	if h.Part.Index == 0 && !h.Part.Optimized {
 		return s.ID, nil
 	}
 	parts, err := p.catalogue.partsOf(ctx, h.Key)
 	if err != nil {
 		return 0, err
 	}
-	for _, part := range parts {
-		if part.Index >= h.Part.Index {
-			break
-		}
+	for _, part := range match.Before(parts, h.Part) {
 		if p.holds(*s, part.Path) {
 			return s.ID, nil
 		}
@@ -201,7 +187,7 @@ func (p *planner) firstOwner(ctx context.Context, s *Scene, h match.Hit) (int64,
 // ownerOf returns the scene that has a file at a path as Plex sees it, 0 if none
 // has.
 func (p *planner) ownerOf(ctx context.Context, plexPath string) (int64, error) {
-	base := plexPath[strings.LastIndexAny(plexPath, `/\`)+1:]
+	_, base := fold.Split(plexPath)
 	if base == "" {
 		return 0, nil
 	}
@@ -219,11 +205,7 @@ func (p *planner) ownerOf(ctx context.Context, plexPath string) (int64, error) {
 
 // holds reports whether the scene has a file at a path as Plex sees it.
 func (p *planner) holds(s Scene, plexPath string) bool {
-	want := match.PathKey(plexPath)
-	return slices.ContainsFunc(s.Files, func(f match.File) bool {
-		mapped, _ := p.opt.Rules.Map(f.Path)
-		return match.PathKey(mapped) == want
-	})
+	return slices.ContainsFunc(s.Files, func(f match.File) bool { return p.opt.Rules.Maps(f.Path, plexPath) })
 }
 
 // suggestAfter is how many scenes a path rule has to explain before it is proposed.

@@ -19,10 +19,27 @@ import (
 type Store interface {
 	Jobs
 	Letters
-	Memory
-	Index
 	Breakers
 	Notes
+	References
+	Servers
+}
+
+// Servers is what is known of Plex servers. What was written to one is no news of
+// another, so each is known apart, by its machine identifier.
+type Servers interface {
+	// Server is what is known of one; nothing yet, if it is new.
+	Server(ctx context.Context, machine string) (Known, error)
+	// Current is what is known of the one that is synced.
+	Current(ctx context.Context) (Known, error)
+	// UseServer notes which one is synced, and returns which was before, "" if none.
+	UseServer(ctx context.Context, machine string) (before string, err error)
+}
+
+// Known is what is known of one Plex server.
+type Known interface {
+	Memory
+	Index
 }
 
 // Jobs is the queue.
@@ -58,6 +75,12 @@ type MemoryReader interface {
 	PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error)
 	PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error)
 	PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error)
+	PushedUnread(ctx context.Context, limit int) ([]job.Pushed, error)
+}
+
+// References is which scenes showed what when they were last written, whatever the
+// server.
+type References interface {
 	Showing(ctx context.Context, sub job.Subject) ([]int64, error)
 }
 
@@ -65,6 +88,7 @@ type MemoryReader interface {
 type Memory interface {
 	MemoryReader
 	SavePushed(ctx context.Context, all ...job.Pushed) error
+	SaveRead(ctx context.Context, all ...job.Pushed) error
 }
 
 // IndexReader is the index of Plex's parts.
@@ -77,7 +101,6 @@ type IndexReader interface {
 // Index can change it.
 type Index interface {
 	IndexReader
-	NewServer(ctx context.Context, machine string) (bool, error)
 	KeepSections(ctx context.Context, keys []string) error
 	BeginScan(ctx context.Context, section, title string) (int64, error)
 	AddParts(ctx context.Context, scan int64, parts []job.Part) error
@@ -127,6 +150,8 @@ type Stash interface {
 	// AllScenes calls page with all scenes whose ids are above after, ascending, and
 	// returns page's error.
 	AllScenes(ctx context.Context, after int64, page func([]Scene) error) error
+	// TagNames returns those of the names that a tag has.
+	TagNames(ctx context.Context, names []string) ([]string, error)
 	// SceneCount is how many scenes there are.
 	SceneCount(ctx context.Context) (int, error)
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated

@@ -118,6 +118,12 @@ func (g *guard) stopReason() string {
 
 func (g *guard) isStopped() bool { return g.stopReason() != "" }
 
+// outageError says of an error that Plex does not answer the simplest question either.
+type outageError struct{ err error }
+
+func (e *outageError) Error() string { return e.err.Error() }
+func (e *outageError) Unwrap() error { return e.err }
+
 // confirmTimeout is how long the question whether Plex itself is there may take.
 const confirmTimeout = 10 * time.Second
 
@@ -136,7 +142,7 @@ func confirm(ctx context.Context, plex Prober, err error) error {
 	_, _, perr := plex.Identity(ctx)
 	switch {
 	case perr != nil:
-		return out
+		return &outageError{out}
 	case job.ClassOf(err) == job.ClassBusy:
 		return err
 	}
@@ -169,7 +175,7 @@ var errGiveBack = errors.New("not tried: the drain is stopping")
 // attempt that was not really made is given back. An error means that the database
 // failed: the drain has to end.
 func (g *guard) conclude(ctx context.Context, x *plan) (job.Ended, error) {
-	e := job.Ended{Job: x.job, Pushed: x.remember, Forget: x.forget, Queue: x.queue}
+	e := job.Ended{Job: x.job, Machine: x.machine, Pushed: x.remember, Forget: x.forget, Queue: x.queue}
 	if x.scene != nil {
 		e.Title = g.opt.Hide(x.scene.Meta.Title)
 		if len(x.scene.Files) > 0 {
@@ -212,9 +218,7 @@ func (g *guard) conclude(ctx context.Context, x *plan) (job.Ended, error) {
 		err = &job.Error{Class: job.ClassRejected, Op: "edit item " + vanished.key, Status: 404,
 			Hint: "Plex lists this item but does not find it: run \"Optimize Database\" or \"Empty Trash\" in Plex"}
 	case errors.As(err, &system):
-		if !job.ClassOf(err).CountsForBreaker() {
-			err = &job.Error{Class: job.ClassUnreachable, Err: system.err}
-		}
+		err = counting(err)
 	default:
 		err = g.confirm(ctx, err)
 	}
@@ -229,7 +233,7 @@ func (g *guard) conclude(ctx context.Context, x *plan) (job.Ended, error) {
 		g.succeeded(ctx)
 	}
 	e.Outcome = job.Decide(x.job, err, now, g.opt.Policy, g.breakerNow(), g.jitter())
-	if v := e.Outcome.Verdict; class == job.ClassNotInPlex && (v == job.Retry || v == job.Dead) {
+	if v := e.Outcome.Verdict; class.Apart() && (v == job.Retry || v == job.Dead) {
 		e.Missing = g.lookups(x.scene)
 	}
 	g.log.Log(ctx, g.level(class, e.Outcome.Verdict), fmt.Sprintf("%s: %s: %s", x.job.Subject, e.Outcome.Verdict, firstLine(e.Outcome.Error)))
@@ -256,7 +260,7 @@ func (g *guard) level(class job.Class, v job.Verdict) slog.Level {
 	switch {
 	case class == job.ClassInternal:
 		return slog.LevelError
-	case v == job.Dead && class != job.ClassNotInPlex, class == job.ClassUnauthorized:
+	case v == job.Dead && !class.Apart(), class == job.ClassUnauthorized:
 		return slog.LevelWarn
 	case v == job.Retry && class == job.ClassBusy:
 		return slog.LevelInfo
@@ -305,11 +309,51 @@ func (g *guard) succeeded(ctx context.Context) {
 	}
 }
 
+// counting is the failure of a request that no job caused, as one of Plex.
+func counting(err error) error {
+	if job.ClassOf(err).CountsForBreaker() {
+		return err
+	}
+	return &job.Error{Class: job.ClassUnreachable, Err: err}
+}
+
+// halt stops the drain because of an error that is no job's. It returns the errors
+// that end the drain at once: the database's, and that ctx has ended. why says what
+// stops, if the breaker does not say it already.
+func (g *guard) halt(ctx context.Context, err error, why string) error {
+	var system *systemError
+	var setting *settingError
+	switch {
+	case err == nil, errors.Is(err, job.ErrStore), job.Interrupted(ctx, err):
+		return err
+	case errors.As(err, &setting):
+		g.stop(slog.LevelError, setting.Error())
+		return nil
+	case job.ClassOf(err) == job.ClassStashUnreachable:
+		g.stashFailed(ctx, err)
+		return nil
+	case errors.As(err, &system):
+		err = counting(err)
+	default:
+		err = g.confirm(ctx, err)
+	}
+	if class := job.ClassOf(err); class.CountsForBreaker() {
+		g.failed(ctx, class, err)
+	}
+	g.stop(slog.LevelWarn, why+": "+firstLine(err.Error()))
+	return nil
+}
+
 // failed tells the breaker of a counting failure; when it opens, the drain stops.
 func (g *guard) failed(ctx context.Context, class job.Class, err error) {
 	now := g.now()
+	var outage *outageError
+	note := job.Breaker.Failure
+	if errors.As(err, &outage) {
+		note = job.Breaker.Outage
+	}
 	if uerr := g.update(context.WithoutCancel(ctx), func(b job.Breaker) job.Breaker {
-		return b.Failure(now, class, firstLine(err.Error()))
+		return note(b, now, class, firstLine(err.Error()))
 	}); uerr != nil {
 		g.log.Error(uerr.Error())
 		return

@@ -44,6 +44,8 @@ type plan struct {
 
 	// answered: Plex has answered for this plan, so that it is there.
 	answered bool
+	// machine is the server that the plan is about; "" if none has to be known.
+	machine string
 	// What the store is to do when the job ends.
 	queue    []job.Subject
 	remember []job.Pushed
@@ -62,7 +64,9 @@ type target struct {
 	base, next merge.Base
 	edit       merge.Edit
 	// intent is what to remember before edit is written; nil if nothing is.
-	intent     *job.Pushed
+	intent *job.Pushed
+	// contested: somebody has overwritten what we wrote, and edit writes it again.
+	contested  bool
 	looksAt    bool // the cover has to be looked at
 	poster     bool // the cover is to be its poster
 	background bool // the cover is to be its background
@@ -85,9 +89,12 @@ type planner struct {
 	env
 	stash     Stash
 	items     ItemReader
-	memory    MemoryReader
 	catalogue finder
-	exclude   []tagPattern
+	refs      References
+	exclude   match.Tags
+	tagsKnown bool // exclude knows which of its numbers are names
+	// meets is the catalogue's meet, or what does more on that occasion.
+	meets func(context.Context) error
 	// confirm says what an error of Plex's means, see [confirm]; stopped reports
 	// whether Plex should be asked nothing more.
 	confirm func(context.Context, error) error
@@ -98,11 +105,16 @@ type planner struct {
 
 // finder is what a planner needs of the catalogue.
 type finder interface {
-	// meet asks Plex who it is, once, and reports whether this was the time.
-	meet(ctx context.Context) (first bool, err error)
+	// meet asks Plex who it is, once. Nothing below may be asked before, but renew.
+	meet(ctx context.Context) error
+	// machineID is that of the server.
+	machineID() string
+	// memory is what was written to this server.
+	memory() MemoryReader
 	// renew makes sure that the catalogue is as fresh as f, and reports whether it
-	// had to be read for that.
+	// had to be read for that; listAll reads all of it, once.
 	renew(ctx context.Context, f freshness) (changed bool, err error)
+	listAll(ctx context.Context) error
 	// candidates are parts that may be of the files; truncated: there are more.
 	candidates(ctx context.Context, files ...job.Lookup) (parts []job.Part, truncated bool, err error)
 	// partsOf lists an item's parts; none if it is not known.
@@ -111,9 +123,9 @@ type finder interface {
 	libraryOf(folder string) (section string)
 }
 
-func newPlanner(e env, stash Stash, items ItemReader, memory MemoryReader, catalogue finder, confirm func(context.Context, error) error, stopped func() bool) *planner {
-	return &planner{env: e, stash: stash, items: items, memory: memory, catalogue: catalogue,
-		exclude: tagPatterns(e.opt.ExcludeTags), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}}
+func newPlanner(e env, stash Stash, items ItemReader, refs References, catalogue finder, confirm func(context.Context, error) error, stopped func() bool) *planner {
+	return &planner{env: e, stash: stash, items: items, refs: refs, catalogue: catalogue, meets: catalogue.meet,
+		exclude: match.ParseTags(e.opt.ExcludeTags), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}}
 }
 
 // plan plans leased jobs. Scenes whose items are known to be as they should cost Plex
@@ -125,20 +137,50 @@ func (p *planner) plan(ctx context.Context, jobs []job.Job) []*plan {
 			protect(x, func() { p.fanOut(ctx, x) })
 		}
 	}
-	p.stages(ctx, scenes, p.load, p.want, p.skipUnchanged, p.find, p.read, p.merge)
+	p.stages(ctx, scenes, p.load, p.meet, p.want, p.skipUnchanged, p.find, p.read, p.merge)
 	return all
 }
 
 // planFully plans one scene, and looks at its items even if nothing seems to be to do.
 func (p *planner) planFully(ctx context.Context, scene int64) *plan {
 	_, scenes := p.begin([]job.Job{{Subject: job.Scene(scene)}})
-	p.stages(ctx, scenes, p.load, p.want, p.find, p.read, p.merge)
+	p.stages(ctx, scenes, p.load)
+	p.planLoaded(ctx, scenes)
 	return scenes[0]
 }
 
-// planLoaded plans scenes that Stash has just told, each fully.
+// planLoaded plans scenes that Stash has told, each fully. Where an item is no longer
+// in Plex the catalogue is read anew, and the scene planned once more.
 func (p *planner) planLoaded(ctx context.Context, scenes []*plan) {
-	p.stages(ctx, scenes, p.want, p.find, p.read, p.merge)
+	look := []func(context.Context, []*plan){p.meet, p.want, p.find, p.read, p.merge}
+	p.stages(ctx, scenes, look...)
+	var again []*plan
+	for _, x := range scenes {
+		var vanished *vanishedError
+		if errors.As(x.err, &vanished) {
+			*x = plan{job: x.job, scene: x.scene, at: x.at}
+			again = append(again, x)
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	if err := p.catalogue.listAll(ctx); err != nil {
+		endAll(again, err)
+		return
+	}
+	p.stages(ctx, again, look...)
+}
+
+// meet makes sure that it is known whose items are spoken of.
+func (p *planner) meet(ctx context.Context, all []*plan) {
+	if err := p.meets(ctx); err != nil {
+		endAll(all, err)
+		return
+	}
+	for _, x := range all {
+		x.machine = p.catalogue.machineID()
+	}
 }
 
 func (p *planner) begin(jobs []job.Job) (all, scenes []*plan) {
@@ -214,7 +256,7 @@ func (p *planner) fanOut(ctx context.Context, x *plan) {
 		return
 	}
 	if x.job.Subject.Kind != job.KindLibrary {
-		shown, err := p.memory.Showing(ctx, x.job.Subject)
+		shown, err := p.refs.Showing(ctx, x.job.Subject)
 		if err != nil {
 			x.err = err
 			return
@@ -237,6 +279,10 @@ func (p *planner) fanOut(ctx context.Context, x *plan) {
 // load fetches the batch's scenes and ends the plans of those that are gone, have
 // nothing to sync, or are excluded.
 func (p *planner) load(ctx context.Context, all []*plan) {
+	if err := p.learnTags(ctx); err != nil {
+		endAll(all, err)
+		return
+	}
 	ids := make([]int64, len(all))
 	byID := map[int64]*plan{}
 	for i, x := range all {
@@ -281,7 +327,10 @@ func (p *planner) load(ctx context.Context, all []*plan) {
 // had, and whose file another scene has now (a merge of scenes tells no hook),
 // passes to that scene with its base.
 func (p *planner) gone(ctx context.Context, x *plan) {
-	rows, err := p.memory.PushedOfScenes(ctx, x.job.Subject.ID)
+	if p.meet(ctx, []*plan{x}); x.over() {
+		return
+	}
+	rows, err := p.catalogue.memory().PushedOfScenes(ctx, x.job.Subject.ID)
 	if err != nil {
 		x.err = err
 		return
@@ -329,6 +378,7 @@ func (p *planner) merge(_ context.Context, all []*plan) {
 				t.base = merge.Recover(base, intent, t.item.State)
 			}
 			t.edit, t.next = merge.Merge(t.base, x.wanted, t.item.State, p.opt.Merge)
+			t.contested = contested(t, x.wanted)
 			if t.edit.Empty() {
 				continue
 			}
@@ -340,4 +390,16 @@ func (p *planner) merge(_ context.Context, all []*plan) {
 			t.intent = &r
 		}
 	}
+}
+
+// contested reports whether t's edit writes a value once more that somebody else has
+// overwritten since.
+func contested(t *target, want merge.Wanted) bool {
+	if t.old.Unread || t.old.Key != t.hit.Key {
+		return false
+	}
+	return slices.ContainsFunc(t.edit.Scalars, func(s merge.ScalarEdit) bool {
+		wrote, ok := t.base.Wrote[s.Field]
+		return ok && s.Value != "" && wrote == want.Scalars[s.Field]
+	})
 }

@@ -57,6 +57,9 @@ func (w *Worker) preview(ctx context.Context, after int64, goOn func(Previewed) 
 	r := Previewed{Fields: map[string]int{}, First: []PreviewedItem{}}
 	p := w.onlooker()
 	bar := &progress{report: w.progress}
+	if err := p.learnTags(ctx); err != nil {
+		return r, err
+	}
 	total, err := w.stash.SceneCount(ctx)
 	if err != nil {
 		return r, err

@@ -27,6 +27,10 @@ func (c *comparer) queueRecent(ctx context.Context) error {
 		return err
 	}
 	then := time.Unix(before, 0)
+	memory, err := c.servers.Current(ctx)
+	if err != nil {
+		return err
+	}
 	if before > 0 && !then.After(now) {
 		var subjects []job.Subject
 		err := c.stash.UpdatedSince(ctx, then.Add(-recentOverlap), func(ids []int64, updated []time.Time) error {
@@ -34,7 +38,7 @@ func (c *comparer) queueRecent(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			rows, err := c.memory.PushedOfScenes(ctx, ids...)
+			rows, err := memory.PushedOfScenes(ctx, ids...)
 			if err != nil {
 				return err
 			}

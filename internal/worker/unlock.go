@@ -19,9 +19,13 @@ func (w *Worker) Unlock(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	defer release()
+	c := newCatalogue(w.env, w.plex, w.store)
+	if err := c.meet(ctx); err != nil {
+		return 0, err
+	}
 	n := 0
 	for after := ""; ; {
-		rows, err := w.store.PushedAfter(ctx, after, batchSize)
+		rows, err := c.server().PushedAfter(ctx, after, batchSize)
 		if err != nil || len(rows) == 0 {
 			return n, err
 		}
@@ -76,7 +80,7 @@ func (w *Worker) Unlock(ctx context.Context) (int, error) {
 			if rows[i].Base, err = json.Marshal(base); err != nil {
 				return n, err
 			}
-			if err := w.store.SavePushed(ctx, rows[i]); err != nil {
+			if err := c.server().SavePushed(ctx, rows[i]); err != nil {
 				return n, err
 			}
 		}

@@ -136,7 +136,7 @@ func (w *Worker) take(ctx context.Context) (release func(), err error) {
 
 // onlooker is a planner for who only looks: an outage is told, not counted.
 func (w *Worker) onlooker() *planner {
-	return newPlanner(w.env, w.stash, w.plex, w.store, newCatalogue(w.env, w.plex, w.store, w.store),
+	return newPlanner(w.env, w.stash, w.plex, w.store, newCatalogue(w.env, w.plex, w.store),
 		func(ctx context.Context, err error) error { return confirm(ctx, w.plex, err) },
 		func() bool { return false })
 }

@@ -37,6 +37,10 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 	if err != nil {
 		return nil, err
 	}
+	if !edit.Empty() {
+		c.contest(x, t, &r)
+		c.mark(&r, edit, t.item.State)
+	}
 	if r.PosterHash == "" {
 		r.Thumb = t.item.Thumb
 	}
@@ -88,15 +92,9 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 			return err
 		}
 		if ok {
-			r.PosterHash = hash
 			// What the item shows now tells later whether a person chose another.
-			items, err := c.plex.Items(ctx, []string{t.hit.Key})
-			if err != nil {
-				return err
-			}
-			if len(items) == 1 {
-				r.Thumb = items[0].Thumb
-			}
+			r.PosterHash, r.Thumb = hash, ""
+			c.mark(r, merge.Edit{}, t.item.State)
 		}
 	}
 	if t.background {
