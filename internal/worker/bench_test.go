@@ -71,6 +71,12 @@ type bench struct {
 func inBubble(t *testing.T, test func(b *bench)) {
 	t.Helper()
 	t.Parallel()
+	bubble(t, test)
+}
+
+// bubble runs a test on a bench of its own, alone.
+func bubble(t *testing.T, test func(b *bench)) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) { test(newBench(t)) })
 }
 
