@@ -60,7 +60,7 @@ type bench struct {
 	// photos: performers carry the address of their photo.
 	photos bool
 	// queue stands between the worker and the store; nil = nothing does.
-	queue worker.Queue
+	queue worker.Store
 	// deps, if set, changes what else the worker is connected to.
 	deps func(*worker.Deps)
 	// network is how requests get to each server; the simulators' own unless changed.
@@ -160,9 +160,9 @@ func (b *bench) worker() *worker.Worker {
 	b.Helper()
 	st, err := stash.New(stash.Options{URL: "http://stash.test:9999", Transport: b.stashNetwork})
 	must(b, err)
-	d := worker.Deps{Queue: b.db, Stash: bridge.Stash(st, b.photos), Plex: bridge.Plex(b.client()), Log: slog.New(b.log)}
+	d := worker.Deps{Store: b.db, Stash: bridge.Stash(st, b.photos), Plex: bridge.Plex(b.client()), Log: slog.New(b.log)}
 	if b.queue != nil {
-		d.Queue = b.queue
+		d.Store = b.queue
 	}
 	if b.deps != nil {
 		b.deps(&d)
