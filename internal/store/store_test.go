@@ -497,9 +497,10 @@ func TestWhatIsReadBackChangesNothingThatWasWrittenSince(t *testing.T) {
 	}
 	must(t, plex.SavePushed(ctx, row("1", t0, true, ""), row("2", t0, true, ""), row("3", t0, true, `"next"`), row("4", t0, false, "")))
 	rows, err := plex.PushedUnread(ctx, 10)
-	if err != nil || len(rows) != 3 {
-		t.Fatal(rows, err)
+	if err != nil || len(rows) != 2 {
+		t.Fatal(rows, err) // not what is about to be written again, nor what was read
 	}
+	rows = append(rows, row("3", t0, true, ""))
 	must(t, plex.SavePushed(ctx, row("2", t0.Add(time.Second), true, ""))) // written again meanwhile
 	for i := range rows {
 		rows[i].Base, rows[i].Thumb = []byte(`"shown"`), "shown"

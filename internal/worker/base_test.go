@@ -94,7 +94,7 @@ func TestAStateThatCannotBeReadCostsOnlyTheMemory(t *testing.T) {
 		f := b.films()
 		p := b.pushed(f.scenes[0])[0]
 		p.Base, p.WantedHash = []byte(`{"wrote": 7`), ""
-		must(b, b.db.SavePushed(b.Context(), p))
+		must(b, b.known().SavePushed(b.Context(), p))
 		b.edit(f.scenes[0], map[string]any{"title": "Else"})
 		b.drain()
 		b.shows(f.items[0], map[string]string{"title": "Else", "genre": "Sea"})

@@ -160,7 +160,7 @@ func (b *bench) worker() *worker.Worker {
 	b.Helper()
 	st, err := stash.New(stash.Options{URL: "http://stash.test:9999", Transport: b.stashNetwork})
 	must(b, err)
-	d := worker.Deps{Store: b.db, Stash: bridge.Stash(st, b.photos), Plex: bridge.Plex(b.client()), Log: slog.New(b.log)}
+	d := worker.Deps{Store: bridge.Store(b.db), Stash: bridge.Stash(st, b.photos), Plex: bridge.Plex(b.client()), Log: slog.New(b.log)}
 	if b.queue != nil {
 		d.Store = b.queue
 	}
@@ -454,9 +454,17 @@ func (b *bench) counts() job.Counts {
 // pushed are the states of what was written for a scene.
 func (b *bench) pushed(scene int64) []job.Pushed {
 	b.Helper()
-	all, err := b.db.PushedOfScenes(b.Context(), scene)
+	all, err := b.known().PushedOfScenes(b.Context(), scene)
 	must(b, err)
 	return all
+}
+
+// known is what is known of the server that is synced.
+func (b *bench) known() *store.Server {
+	b.Helper()
+	s, err := b.db.Current(b.Context())
+	must(b, err)
+	return s
 }
 
 // nothingLeft fails if there is a job or a dead letter.
@@ -489,6 +497,14 @@ func (b *bench) wroteNothing() {
 func (b *bench) askedNothing() {
 	b.Helper()
 	if c := b.plex.Counts(); c.Total != 0 {
+		b.Errorf("Plex got %d requests: %v\n%s", c.Total, c.ByRoute, b.log)
+	}
+}
+
+// askedOnlyWhoItIs fails if Plex was asked anything but who it is.
+func (b *bench) askedOnlyWhoItIs() {
+	b.Helper()
+	if c := b.plex.Counts(); c.Total != c.ByRoute["GET /identity"] {
 		b.Errorf("Plex got %d requests: %v\n%s", c.Total, c.ByRoute, b.log)
 	}
 }

@@ -23,6 +23,7 @@ type committer struct {
 	notes Notes
 	// server is what is known of the server that is written to.
 	server  func() Known
+	machine func() string // its identifier
 	pace    pace
 	stopped func() bool
 

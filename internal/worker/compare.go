@@ -42,8 +42,10 @@ type Found struct {
 	// Gone scenes are no longer in Stash.
 	Gone int `json:"gone"`
 
-	// NotInPlex scenes were queued if that was not known of them.
+	// NotInPlex scenes, and Joined ones, whose item is another scene's, were queued if
+	// that was not known of them.
 	NotInPlex int `json:"not_in_plex"`
+	Joined    int `json:"joined"`
 	Same      int `json:"same"`
 	// WithoutMetadata and Excluded scenes (by a setting, or without a file) are left
 	// alone. Waiting scenes have a job already, Dead ones a letter that only a person
@@ -58,7 +60,7 @@ type Found struct {
 
 // Scenes is how many scenes were looked at.
 func (f Found) Scenes() int {
-	return f.NeverPushed + f.ChangedInStash + f.ChangedInPlex + f.Rekeyed + f.NotInPlex + f.Same + f.WithoutMetadata + f.Excluded + f.Waiting + f.Dead
+	return f.NeverPushed + f.ChangedInStash + f.ChangedInPlex + f.Rekeyed + f.NotInPlex + f.Joined + f.Same + f.WithoutMetadata + f.Excluded + f.Waiting + f.Dead
 }
 
 // String tells all that is not zero.
@@ -69,7 +71,7 @@ func (f Found) String() string {
 		what string
 	}{
 		{f.NeverPushed, "never pushed"}, {f.ChangedInStash, "changed in Stash"}, {f.ChangedInPlex, "changed in Plex"},
-		{f.Rekeyed, "under a new key in Plex"}, {f.Gone, "gone from Stash"}, {f.NotInPlex, "not in Plex"}, {f.Same, "the same"},
+		{f.Rekeyed, "under a new key in Plex"}, {f.Gone, "gone from Stash"}, {f.NotInPlex, "not in Plex"}, {f.Joined, "joined with others in Plex"}, {f.Same, "the same"},
 		{f.WithoutMetadata, "without metadata"}, {f.Excluded, "excluded"}, {f.Waiting, "queued already"}, {f.Dead, "dead letters"},
 	} {
 		if c.n > 0 {
@@ -179,11 +181,15 @@ func (c *comparer) step(ctx context.Context) error {
 	if err := readMeta(ctx, c.notes, job.MetaCompare, &state); err != nil {
 		return err
 	}
-	if !c.guard.breakerNow().Closed() {
+	if c.guard.breakerNow().State == job.BreakerOpen {
 		c.guard.stop(slog.LevelInfo, "The comparison waits until Plex works again")
 		return nil
 	}
-	return c.advance(ctx, &state)
+	err := c.advance(ctx, &state)
+	if err == nil {
+		c.guard.succeeded(ctx) // half-open, without a job that decides, the compare does
+	}
+	return err
 }
 
 // advance begins the compare, looks at its next page, or ends it.
@@ -290,13 +296,16 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			if !isDead && !c.opt.Policy.PlexIsSubset {
 				queue = append(queue, x.job.Subject)
 			}
-		case isDead && class != job.ClassNotInPlex:
+		case why == joined:
+			found.Joined++
+			if !isDead {
+				queue = append(queue, x.job.Subject)
+			}
+		case isDead && !class.Apart():
 			found.Dead++
 		case why != same:
 			found.add(why)
 			queue = append(queue, x.job.Subject)
-		case len(shown(x, rows)) == 0: // its item is another scene's
-			found.Same++
 		default:
 			rows = shown(x, rows)
 			known[x.scene.ID] = rows
@@ -341,6 +350,7 @@ const (
 	changedInStash
 	changedInPlex
 	rekeyed
+	joined
 )
 
 // add counts a scene that differs.
@@ -356,38 +366,41 @@ func (f *Found) add(why difference) {
 		f.ChangedInPlex++
 	case rekeyed:
 		f.Rekeyed++
+	case joined:
+		f.Joined++
 	}
 }
 
-// differs says why a scene has to be queued, as far as can be told without asking
-// Plex for its items or Stash for its cover.
+// differs says why a scene that Plex has has to be queued, as far as can be told
+// without asking Plex for its items or Stash for its cover.
 func (c *comparer) differs(ctx context.Context, x *plan, rows []job.Pushed) (difference, error) {
-	known := map[string]bool{}
-	for _, r := range shown(x, rows) {
-		known[r.Key] = true
-		if !x.current(r) {
-			return changedInStash, nil
-		}
-	}
+	own, why := false, same
 	for _, h := range x.found.Hits {
-		if known[h.Key] {
+		owner, err := c.planner.firstOwner(ctx, x.scene, h)
+		if err != nil {
+			return same, err
+		}
+		if owner != x.scene.ID {
 			continue
 		}
-		owner, err := c.planner.firstOwner(ctx, x.scene, h)
+		own = true
+		i := slices.IndexFunc(rows, func(r job.Pushed) bool { return r.Key == h.Key })
 		switch {
-		case err != nil:
-			return same, err
-		case owner != x.scene.ID:
-		case len(rows) > 0:
-			return rekeyed, nil
-		default:
-			return neverPushed, nil
+		case i >= 0 && !x.current(rows[i]):
+			return changedInStash, nil
+		case i < 0 && len(rows) > 0:
+			why = rekeyed
+		case i < 0:
+			why = neverPushed
 		}
 	}
-	if len(x.found.Ambiguous) > 0 {
+	switch {
+	case len(x.found.Ambiguous) > 0:
 		return neverPushed, nil
+	case len(x.found.Hits) > 0 && !own:
+		return joined, nil
 	}
-	return same, nil
+	return why, nil
 }
 
 // coverDiffers asks Stash for the scene's cover, if it may be another than the items'

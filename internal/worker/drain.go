@@ -111,7 +111,7 @@ func (w *Worker) newDrain() *drain {
 	p := newPlanner(w.env, w.stash, w.plex, w.store, c, g.confirm, g.isStopped)
 	d := &drain{
 		env: w.env, jobs: w.store, notes: w.store, servers: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
-		committer: &committer{env: w.env, plex: w.plex, server: c.server, notes: w.store, stopped: g.isStopped},
+		committer: &committer{env: w.env, plex: w.plex, server: c.server, machine: c.machineID, notes: w.store, stopped: g.isStopped},
 		progress:  &progress{report: w.progress},
 		logDLQ:    w.LogDLQ,
 		run:       job.Run{Token: token(), Started: w.now()},
@@ -262,6 +262,7 @@ func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
 		if err := d.readBack(ctx); err != nil {
 			return false, err
 		}
+		d.committer.forgetWritten() // what is left has no state any more
 	}
 	wanted, err := d.comparer.wanted(ctx)
 	if err != nil {

@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
-	"github.com/plexsync/plexsync/internal/store"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -71,7 +71,7 @@ func TestAnEventFromTheFutureIsNotWaitedFor(t *testing.T) {
 
 // leases counts how many jobs are leased at once.
 type leases struct {
-	*store.Store
+	worker.Store
 	got []int
 }
 
@@ -88,7 +88,7 @@ func TestAfterAnOutageTheRateRisesStepByStep(t *testing.T) {
 		b.drain()
 		b.up()
 		time.Sleep(time.Minute)
-		l := &leases{Store: b.db}
+		l := &leases{Store: bridge.Store(b.db)}
 		b.queue = l
 		b.drain()
 		if want := []int{1, 2, 4, 8, 16, 32, 64, 100, 33, 0}; !slices.Equal(l.got, want) {
@@ -500,7 +500,7 @@ func TestADatabaseThatFailsBlamesNoJob(t *testing.T) {
 				if at == "when Plex fails" {
 					b.plex.Script(simplex.Rule{Method: "PUT", Count: -1, ResetBefore: true}, simplex.Rule{Path: "/identity", Nth: 2, Count: -1, ResetBefore: true})
 				}
-				b.queue = &failing{Store: b.db, at: at}
+				b.queue = &failing{Store: bridge.Store(b.db), at: at}
 				run, err := b.worker().Drain(b.Context())
 				if !errors.Is(err, job.ErrStore) {
 					b.Errorf("run %+v, %v\n%s", run, err, b.log)
@@ -528,7 +528,7 @@ func TestADatabaseThatFailsBlamesNoJob(t *testing.T) {
 
 // failing is a database whose disk is full from a certain moment on.
 type failing struct {
-	*store.Store
+	worker.Store
 	at    string
 	mu    sync.Mutex
 	broke bool
@@ -560,11 +560,22 @@ func (f *failing) Lease(ctx context.Context, now time.Time, limit int, token str
 	return f.Store.Lease(ctx, now, limit, token)
 }
 
-func (f *failing) SavePushed(ctx context.Context, all ...job.Pushed) error {
+func (f *failing) Server(ctx context.Context, machine string) (worker.Known, error) {
+	known, err := f.Store.Server(ctx, machine)
+	return failingMemory{known, f}, err
+}
+
+// failingMemory is what such a database knows of a server.
+type failingMemory struct {
+	worker.Known
+	*failing
+}
+
+func (f failingMemory) SavePushed(ctx context.Context, all ...job.Pushed) error {
 	if err := f.fails("when intents are stored"); err != nil {
 		return err
 	}
-	return f.Store.SavePushed(ctx, all...)
+	return f.Known.SavePushed(ctx, all...)
 }
 
 func (f *failing) UpdateBreaker(ctx context.Context, now time.Time, system job.System, change func(job.Breaker) job.Breaker) (job.Breaker, error) {
@@ -574,11 +585,11 @@ func (f *failing) UpdateBreaker(ctx context.Context, now time.Time, system job.S
 	return f.Store.UpdateBreaker(ctx, now, system, change)
 }
 
-func (f *failing) Sections(ctx context.Context) ([]job.Section, error) {
+func (f failingMemory) Sections(ctx context.Context) ([]job.Section, error) {
 	if err := f.fails("when the index is read"); err != nil {
 		return nil, err
 	}
-	return f.Store.Sections(ctx)
+	return f.Known.Sections(ctx)
 }
 
 // TestAPanicFailsOneJobOnly, or those that were in hand together, with the stack in the

@@ -39,7 +39,7 @@ func (w wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
 	if s.Awaits, err = w.db.Awaits(ctx); err != nil {
 		return s, err
 	}
-	sections, err := w.db.Sections(ctx)
+	sections, err := w.known().Sections(ctx)
 	for _, x := range sections {
 		if s.Looked.IsZero() || x.Since.Before(s.Looked) {
 			s.Looked = x.Since

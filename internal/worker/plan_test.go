@@ -201,15 +201,27 @@ func TestTwoScenesNeverWriteOneItem(t *testing.T) {
 			b.drain()
 			b.shows(item, map[string]string{"title": "First"})
 		}
-		b.nothingLeft()
 		if titles := b.plex.WritesTo(item, "title"); len(titles) != 1 {
 			b.Errorf("the title was written as %+v", titles)
 		}
-		b.wantLog(slog.LevelWarn, fmt.Sprintf("scene %d: item %s belongs to scene %d", second, item, first))
-		if e := b.explain(second); !strings.Contains(e.Decision, "belongs to that scene") || len(e.Items) != 0 {
+		// The other is neither forgotten nor a failure.
+		if c, letters := b.counts(), b.letters(); c.Joined != 1 || c.Dead+c.NotInPlex+c.Queued != 0 ||
+			letters[0].Subject != job.Scene(second) || !strings.Contains(letters[0].Error, fmt.Sprintf("item %s, which belongs to scene %d", item, first)) {
+			b.Errorf("%+v, letters %+v", c, letters)
+		}
+		if e := b.explain(second); !strings.Contains(e.Decision, "Split Apart") || len(e.Items) != 0 {
 			b.Errorf("explained %+v", e)
 		}
-		if f := b.compare(); f.Same != 2 || f.Queued != 0 {
+		if f := b.compare(); f.Same != 1 || f.Joined != 1 || f.Queued != 0 {
+			b.Errorf("found %s", f)
+		}
+		// Split in Plex, it comes back by itself.
+		b.plex.RemoveItem(item)
+		items := []string{b.file("1.mp4"), b.file("2.mp4")}
+		f := b.compare()
+		b.shows(items[0], map[string]string{"title": "First"})
+		b.shows(items[1], map[string]string{"title": "Second"})
+		if b.nothingLeft(); f.Joined != 0 {
 			b.Errorf("found %s", f)
 		}
 	})

@@ -117,7 +117,7 @@ func (p *planner) nextScenes(ctx context.Context, after int64) (scenes []Scene, 
 func (r *Previewed) add(ctx context.Context, p *planner, x *plan, each func(PreviewedItem)) error {
 	var vanished *vanishedError
 	switch class := job.ClassOf(x.err); {
-	case class == job.ClassNotInPlex, class == job.ClassAmbiguous:
+	case class == job.ClassNotInPlex, class == job.ClassAmbiguous, class == job.ClassJoined:
 		r.NotFound++
 		return nil
 	case x.err != nil && !errors.As(x.err, &vanished):

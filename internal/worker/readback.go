@@ -39,6 +39,13 @@ func (c *committer) owes(n int) bool {
 	return len(c.written) >= n
 }
 
+// forgetWritten forgets all of them.
+func (c *committer) forgetWritten() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.written)
+}
+
 // read returns from what an item was written, and forgets it. What a drain wrote that
 // was killed is not known; then it is as if all of base had been written to an empty
 // item.

@@ -10,9 +10,9 @@ import (
 	"github.com/plexsync/plexsync/internal/merge"
 )
 
-// metaDropsSeveral remembers that Plex honours several removals in one request:
-// accounts differ, so it is learnt by reading back.
-const metaDropsSeveral = "plex_drops_several"
+// metaDropsSeveral begins the note that a Plex server honours several removals in one
+// request: accounts differ, so it is learnt by reading back, for each server.
+const metaDropsSeveral = "plex_drops_several "
 
 // maxRounds bounds how often an edit that Plex took only partly is continued.
 const maxRounds = 40
@@ -173,7 +173,7 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 func (c *committer) trustsRemovals(ctx context.Context) (trusted bool, err error) {
 	c.learn.Do(func() {
 		var v string
-		v, err = c.notes.Meta(ctx, metaDropsSeveral)
+		v, err = c.notes.Meta(ctx, metaDropsSeveral+c.machine())
 		c.mu.Lock()
 		c.dropsSeveral = c.dropsSeveral || v == "yes"
 		c.mu.Unlock()
@@ -187,5 +187,5 @@ func (c *committer) trustRemovals(ctx context.Context) error {
 	c.mu.Lock()
 	c.dropsSeveral = true
 	c.mu.Unlock()
-	return c.notes.SetMeta(ctx, metaDropsSeveral, "yes")
+	return c.notes.SetMeta(ctx, metaDropsSeveral+c.machine(), "yes")
 }
