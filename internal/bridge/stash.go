@@ -56,7 +56,7 @@ func (s stashSide) scenes(all []stash.Scene) []worker.Scene {
 		m := merge.Scene{ID: x.ID, Title: x.Title, Code: x.Code, Details: x.Details, Director: x.Director,
 			Date: x.Date, Rating100: x.Rating100, Studio: studioOf(x.Studio)}
 		for _, p := range x.Performers {
-			person := merge.Person{ID: p.ID, Name: p.Name}
+			person := merge.Person{ID: p.ID, Name: p.Name, Disambiguation: p.Disambiguation}
 			// A photo's address must not carry Stash's key to Plex.
 			if s.photos && !strings.Contains(strings.ToLower(p.ImagePath), "apikey=") {
 				person.ImageURL = p.ImagePath

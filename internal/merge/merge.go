@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Item is what an item in Plex shows now, in full detail. A listing will not do:
@@ -15,46 +17,6 @@ type Item struct {
 	Locked  map[Field]bool
 }
 
-// Base is what we know of an item since we last wrote it. The zero value says
-// that we never did: then its values are nobody's edits.
-type Base struct {
-	// Wrote is, for each field, the value that we last wrote.
-	Wrote map[Field]string `json:"wrote,omitempty"`
-	// Seen is, for a field that we did not write, the value that Plex had when we
-	// first looked: what differs from it later is a person's.
-	Seen map[Field]string `json:"seen,omitempty"`
-	// Added are, for each list, the elements that we added, folded.
-	Added map[Field][]string `json:"added,omitempty"`
-	// Had are the elements that Stash wanted and that were there before us,
-	// folded.
-	Had map[Field][]string `json:"had,omitempty"`
-	// Locked are the fields that we locked.
-	Locked []Field `json:"locked,omitempty"`
-	// Known is set once an item was merged.
-	Known bool `json:"known,omitempty"`
-}
-
-// IsZero reports whether the item was never written.
-func (b Base) IsZero() bool { return !b.Known }
-
-func (b Base) clone() Base {
-	c := Base{Wrote: maps.Clone(b.Wrote), Seen: maps.Clone(b.Seen), Added: maps.Clone(b.Added), Had: maps.Clone(b.Had),
-		Locked: slices.Clone(b.Locked), Known: b.Known}
-	if c.Wrote == nil {
-		c.Wrote = map[Field]string{}
-	}
-	if c.Seen == nil {
-		c.Seen = map[Field]string{}
-	}
-	if c.Added == nil {
-		c.Added = map[Field][]string{}
-	}
-	if c.Had == nil {
-		c.Had = map[Field][]string{}
-	}
-	return c
-}
-
 // ScalarEdit sets a field to a value, or clears it if Value is "".
 type ScalarEdit struct {
 	Field Field
@@ -63,7 +25,8 @@ type ScalarEdit struct {
 
 // ListEdit changes a list. Full is the whole list as it should become, Remove the
 // elements that have to go, as Plex spells them: with both, the result is the
-// same whether Plex appends what it is given or replaces the list by it.
+// same whether Plex appends what it is given or replaces the list by it. An empty Full
+// only removes: what is not in Remove stays.
 type ListEdit struct {
 	Field  Field
 	Full   []Tag
@@ -75,6 +38,8 @@ type Edit struct {
 	Scalars      []ScalarEdit
 	Lists        []ListEdit
 	Lock, Unlock []Field
+	// Notes are words for the log about what had to be left out.
+	Notes []string
 }
 
 // Empty reports whether there is nothing to do.
@@ -126,13 +91,16 @@ func Names(tags []Tag) string {
 }
 
 // Merge computes the edit that brings an item to the wanted state, and the base
-// that holds once it has been applied. Merging again then gives an empty edit.
-// o must be the options that want was made with. A wanted state without a field,
-// such as that of an empty scene, changes nothing.
+// that holds once it has been applied; see [Base.Shown] for a Plex that shows
+// otherwise. Merging again then gives an empty edit, with one exception: of an item
+// with as many actors as Plex shows, only those that go tell whether there is room for
+// others. o must be the options that want was made with. A wanted state without a
+// field, such as that of an empty scene, changes nothing.
 func Merge(base Base, want Wanted, now Item, o Options) (Edit, Base) {
 	if len(want.Scalars) == 0 && len(want.Lists) == 0 {
 		return Edit{}, base
 	}
+	base = base.keyed(now, want)
 	m := merger{o: o, now: now, base: base, next: base.clone(), stashOnly: !o.KeepPlexEdits || base.IsZero()}
 	m.next.Known = true
 	for _, f := range ScalarFields() {
@@ -163,10 +131,12 @@ type merger struct {
 	next      Base
 }
 
-func (m *merger) lock(f Field) {
+// lock locks a field; written says that its value is part of the edit. A lock that
+// Plex did not show after it was set is not set again for itself.
+func (m *merger) lock(f Field, written bool) {
 	// A rating is the user's own, no agent touches it, and it is not known whether
 	// Plex has a lock for it.
-	if m.o.LeaveUnlocked || m.now.Locked[f] || f == UserRating {
+	if m.o.LeaveUnlocked || m.now.Locked[f] || f == UserRating || !written && slices.Contains(m.base.LockHidden, f) {
 		return
 	}
 	m.edit.Lock = append(m.edit.Lock, f)
@@ -184,7 +154,9 @@ func (m *merger) unlock(f Field) {
 	if m.now.Locked[f] && !slices.Contains(m.edit.Unlock, f) {
 		m.edit.Unlock = append(m.edit.Unlock, f)
 	}
-	m.next.Locked = slices.DeleteFunc(m.next.Locked, func(x Field) bool { return x == f })
+	is := func(x Field) bool { return x == f }
+	m.next.Locked = slices.DeleteFunc(m.next.Locked, is)
+	m.next.LockHidden = slices.DeleteFunc(m.next.LockHidden, is)
 }
 
 // scalar merges a field of one value.
@@ -192,7 +164,11 @@ func (m *merger) scalar(f Field, want string) {
 	now := m.now.Scalars[f]
 	wrote, ours := m.base.Wrote[f]
 	seen, hasSeen := m.base.Seen[f]
-	asLeft := ours && same(f, now, wrote)
+	asLeft := m.base.asLeft(f, now)
+	forget := func() {
+		delete(m.next.Wrote, f)
+		delete(m.next.ShownAs, f)
+	}
 	switch {
 	case want == "" && f == Title:
 		// A title is never cleared: Plex would show the file's name.
@@ -204,7 +180,7 @@ func (m *merger) scalar(f Field, want string) {
 			m.edit.Scalars = append(m.edit.Scalars, ScalarEdit{Field: f})
 		}
 		m.unlock(f)
-		delete(m.next.Wrote, f)
+		forget()
 		m.next.Seen[f] = ""
 	case want == "":
 		switch {
@@ -215,22 +191,27 @@ func (m *merger) scalar(f Field, want string) {
 		case !hasSeen:
 			m.next.Seen[f] = now
 		}
-		delete(m.next.Wrote, f)
+		forget()
 	case same(f, now, want):
 		if !asLeft {
 			// It is there already, and not by us: a person's, or another tool's. Both
 			// sides agree, so from here a change in Stash is followed again.
-			delete(m.next.Wrote, f)
+			forget()
 			m.next.Seen[f] = now
 		}
-		m.lock(f)
+		m.lock(f, false)
+	case asLeft && same(f, wrote, want):
+		m.lock(f, false) // written already, and Plex shows it so
 	case !m.stashOnly && ours && !asLeft:
 		// A person rewrote what we had written. Wrote stays, to tell so next time.
 	case !m.stashOnly && !ours && hasSeen && now != "" && !same(f, now, seen):
 		// A person filled what Stash had left open.
 	default:
 		m.edit.Scalars = append(m.edit.Scalars, ScalarEdit{Field: f, Value: want})
-		m.lock(f)
+		m.lock(f, true)
+		if !ours || !same(f, wrote, want) {
+			delete(m.next.ShownAs, f) // not known of the new value
+		}
 		m.next.Wrote[f] = want
 		delete(m.next.Seen, f)
 	}
@@ -266,71 +247,158 @@ func stars(s string) (float64, bool) {
 func (m *merger) list(f Field, want []Tag) {
 	now := m.now.Lists[f]
 	mirror := m.o.MirrorLists && f != Label
+	known := m.base.Elements[f]
+	as := aliases(known)
 	added, had := set(m.base.Added[f]), set(m.base.Had[f])
-	wanted, there, gone := map[string]Tag{}, map[string]bool{}, map[string]bool{}
+	wanted := map[string]Tag{}
 	for _, t := range want {
-		wanted[Fold(t.Name)] = t
+		wanted[fold.Tag(t.Name)] = t
 	}
-	e := ListEdit{Field: f}
-	changed := false
-	var nextAdded, nextHad []string
+	var (
+		e       = ListEdit{Field: f}
+		changed bool
+		left    int                 // elements that found no room
+		there   = map[string]bool{} // what is shown, by its key and the key that was sent
+		met     = map[string]bool{} // by the key that Plex shows
+		gone    = map[string]bool{} // as well
+		room    = ListLimit         // in bytes
+		photos  []newPhoto
+		next    = map[string]Element{}
+
+		nextAdded, nextHad []string
+	)
+	// Plex shows no more actors than these. Only if we know each of them are they all.
+	hidden := f == Actor && len(now) >= MaxActors && slices.ContainsFunc(now, func(t Tag) bool {
+		key := fold.Tag(t.Name)
+		return !added[key] && !had[key] && len(as[key]) == 0
+	})
+	keep := func(t Tag) {
+		e.Full = append(e.Full, t)
+		room -= cost(f, t)
+	}
 	for _, t := range now {
-		key := Fold(t.Name)
-		if there[key] {
+		shown := fold.Tag(t.Name)
+		if met[shown] {
 			// One element of the set in two spellings, or a person in two roles: they
 			// stay or go together.
-			if !gone[key] {
-				e.Full = append(e.Full, t)
+			if !gone[shown] {
+				keep(t)
 			} else if !slices.Contains(e.Remove, t.Name) {
 				e.Remove = append(e.Remove, t.Name)
 			}
 			continue
 		}
-		there[key] = true
-		w, keep := wanted[key]
-		if !keep && (added[key] || mirror) {
-			gone[key] = true
+		met[shown], there[shown] = true, true
+		key, ours := shown, added[shown] && known[shown].byOwnName()
+		w, stays := wanted[shown]
+		for _, k := range as[shown] { // we sent it under another name
+			there[k] = true
+			ours = ours || added[k]
+			if x, ok := wanted[k]; ok && !stays {
+				key, w, stays = k, x, true
+			}
+		}
+		if !stays && (ours || mirror) {
+			gone[shown] = true
 			e.Remove = append(e.Remove, t.Name)
 			changed = true
 			continue
 		}
-		if keep && w.Thumb != "" && w.Thumb != t.Thumb {
-			t.Thumb = w.Thumb
-			changed = true
+		keep(t)
+		if !stays {
+			continue
 		}
-		e.Full = append(e.Full, t)
+		x := known[key]
+		x.Gone = false
 		switch {
-		case keep && added[key]:
-			nextAdded = append(nextAdded, key)
-		case keep:
-			nextHad = append(nextHad, key)
+		case w.Thumb == "":
+			x.Photo, x.NoPhoto = "", false
+		case !x.hasPhoto(w.Thumb, t.Thumb):
+			photos = append(photos, newPhoto{len(e.Full) - 1, key, w.Thumb})
+		default:
+			x.Photo, x.NoPhoto = photo(w.Thumb), x.NoPhoto && t.Thumb == ""
+		}
+		next[key] = x
+		keys := []string{key}
+		for _, k := range as[shown] {
+			if _, ok := wanted[k]; ok && k != key {
+				next[k] = known[k] // two that Plex shows as one
+				keys = append(keys, k)
+			}
+		}
+		if ours {
+			nextAdded = append(nextAdded, keys...)
+		} else {
+			nextHad = append(nextHad, keys...)
 		}
 	}
+	full := hidden || room < 0 // what the item shows leaves nothing to add to
 	for _, t := range want {
-		key := Fold(t.Name)
+		key := fold.Tag(t.Name)
+		x := known[key]
+		bare := t
+		bare.Thumb = "" // names go before photos
 		switch {
 		case there[key]:
+		case added[key] && x.Gone:
+			// Written already, and Plex shows nothing for it.
+			next[key] = x
+			nextAdded = append(nextAdded, key)
 		case !m.stashOnly && !mirror && added[key]:
+			next[key] = x
 			nextAdded = append(nextAdded, key) // a person removed it
 		case !m.stashOnly && !mirror && had[key]:
+			next[key] = x
 			nextHad = append(nextHad, key)
+		case full || cost(f, bare) > room || f == Actor && len(e.Full) >= MaxActors:
+			left++
 		default:
-			e.Full = append(e.Full, t)
+			keep(bare)
+			if t.Thumb != "" {
+				photos = append(photos, newPhoto{len(e.Full) - 1, key, t.Thumb})
+			}
 			nextAdded = append(nextAdded, key)
 			changed = true
+		}
+	}
+	for _, p := range photos {
+		t := e.Full[p.at]
+		t.Thumb = p.address
+		if more := cost(f, t) - cost(f, e.Full[p.at]); !full && more <= room {
+			room -= more
+			e.Full[p.at] = t
+			changed = true
+			x := next[p.key]
+			x.Photo, x.NoPhoto = photo(p.address), false
+			next[p.key] = x
 		}
 	}
 	setOrDelete(m.next.Added, f, nextAdded)
 	setOrDelete(m.next.Had, f, nextHad)
+	setElements(m.next.Elements, f, next)
+	after := len(e.Full)
+	if full {
+		e.Full = nil
+		changed = len(e.Remove) > 0
+	}
+	if left > 0 {
+		m.edit.Notes = append(m.edit.Notes, leftOut(f, left, len(want), f == Actor && (hidden || after >= MaxActors)))
+	}
 	if changed {
 		m.edit.Lists = append(m.edit.Lists, e)
 	}
 	switch {
-	case len(e.Full) > 0 && len(want) > 0:
-		m.lock(f)
-	case len(e.Full) == 0 && len(want) == 0 && (changed || slices.Contains(m.base.Locked, f)):
+	case after > 0 && len(want) > 0:
+		m.lock(f, changed)
+	case after == 0 && len(want) == 0 && (changed || slices.Contains(m.base.Locked, f)):
 		m.unlock(f)
 	}
+}
+
+// newPhoto is a photo that an element is to get, by its place in ListEdit.Full.
+type newPhoto struct {
+	at           int
+	key, address string
 }
 
 func set(keys []string) map[string]bool {
@@ -350,76 +418,6 @@ func setOrDelete(m map[Field][]string, f Field, keys []string) {
 	m[f] = slices.Compact(keys)
 }
 
-// Recover returns the base to merge from when a write may have been cut short:
-// base held before it, intent would hold after it, and any part of it may have
-// reached the item. What the item shows tells which.
-func Recover(base, intent Base, now Item) Base {
-	r := intent.clone()
-	r.Known = base.Known
-	for _, f := range ScalarFields() {
-		before, had := base.Wrote[f]
-		after, has := intent.Wrote[f]
-		switch {
-		case has && same(f, now.Scalars[f], after):
-			// It arrived, or was so all along.
-			r.Known = r.Known || !had
-		case had && (has || same(f, now.Scalars[f], before)):
-			// It did not arrive, nor did a clearing.
-			r.Wrote[f] = before
-			delete(r.Seen, f)
-		case had && now.Scalars[f] == "" && intent.Seen[f] == "":
-			// A clearing arrived; "" as ours lets its unlocking follow.
-			r.Wrote[f] = ""
-			delete(r.Seen, f)
-		case has:
-			delete(r.Wrote, f)
-			if seen, ok := base.Seen[f]; ok {
-				r.Seen[f] = seen
-			}
-		}
-	}
-	for _, f := range ListFields() {
-		there := map[string]bool{}
-		for _, t := range now.Lists[f] {
-			there[Fold(t.Name)] = true
-		}
-		before, after := set(base.Added[f]), set(intent.Added[f])
-		var added, had []string
-		for key := range before {
-			if there[key] || after[key] {
-				added = append(added, key)
-			}
-		}
-		for key := range after {
-			if there[key] && !before[key] {
-				added = append(added, key)
-				r.Known = true
-			}
-		}
-		ours := set(added)
-		for _, key := range slices.Concat(base.Had[f], intent.Had[f]) {
-			if !ours[key] {
-				had = append(had, key)
-			}
-		}
-		setOrDelete(r.Added, f, added)
-		setOrDelete(r.Had, f, had)
-	}
-	for _, f := range r.Locked {
-		// It was not locked when we set out.
-		r.Known = r.Known || now.Locked[f]
-	}
-	for _, f := range base.Locked {
-		if !slices.Contains(r.Locked, f) {
-			r.Locked = append(r.Locked, f)
-		}
-	}
-	if !r.Known {
-		return Base{}
-	}
-	return r
-}
-
 // Apply returns the item as it is after an edit that Plex honoured in full.
 func Apply(e Edit, it Item) Item {
 	out := Item{Scalars: maps.Clone(it.Scalars), Lists: maps.Clone(it.Lists), Locked: maps.Clone(it.Locked)}
@@ -436,7 +434,11 @@ func Apply(e Edit, it Item) Item {
 		out.Scalars[s.Field] = s.Value
 	}
 	for _, l := range e.Lists {
-		out.Lists[l.Field] = slices.Clone(l.Full)
+		if len(l.Full) > 0 {
+			out.Lists[l.Field] = slices.Clone(l.Full)
+			continue
+		}
+		out.Lists[l.Field] = slices.DeleteFunc(slices.Clone(out.Lists[l.Field]), func(t Tag) bool { return slices.Contains(l.Remove, t.Name) })
 	}
 	for _, f := range e.Lock {
 		out.Locked[f] = true

@@ -529,6 +529,8 @@ func FuzzWant(f *testing.F) {
 func FuzzBase(f *testing.F) {
 	f.Add([]byte(`{"wrote":{"title":"A"},"added":{"genre":["x"]},"known":true}`), []byte(`{}`), "A", uint8(0))
 	f.Add([]byte(`{"wrote":{"summary":""},"seen":{"title":"B"},"had":{"genre":["x",""]},"locked":["genre","nonsense"]}`), []byte(`{"known":true}`), "", uint8(7))
+	f.Add([]byte(`{"added":{"genre":["y","É"]},"elements":{"genre":{"y":{"name":"x"},"É":{"gone":true}}},"shown":{"title":"A"},"known":true,"keys":1}`), []byte(`{"lock_hidden":["genre"]}`), "A", uint8(1))
+	f.Add([]byte(`{"had":{"genre":["x"]},"elements":{"genre":{"x":{"name":"y","photo":"0","no_photo":true},"y":{"name":"x"}},"nonsense":{}},"keys":-1}`), []byte(`{"known":true}`), "É", uint8(3))
 	f.Add([]byte(`null`), []byte(`{"wrote":{"originallyAvailableAt":"2021","userRating":"NaN"}}`), "x", uint8(2))
 	f.Fuzz(func(t *testing.T, a, b []byte, shown string, switches uint8) {
 		var base, intent Base
@@ -539,7 +541,13 @@ func FuzzBase(f *testing.F) {
 			Lists: map[Field][]Tag{Genre: {{Name: "x"}, {Name: shown}}}, Locked: map[Field]bool{Genre: true}}
 		o := everything()
 		o.KeepPlexEdits, o.MirrorLists, o.LeaveUnlocked = switches&1 != 0, switches&2 != 0, switches&4 != 0
+		if once := Carry(base, it); !reflect.DeepEqual(Carry(once, it), once) {
+			t.Errorf("carried twice: %+v", Carry(once, it))
+		}
 		e, next := Merge(Recover(base, intent, it), Want(tagged("y"), o), it, o)
+		if shown := next.Shown(e, it, Apply(e, it)); !reflect.DeepEqual(shown.Shown(e, it, Apply(e, it)), shown) {
+			t.Errorf("noted twice: %+v", shown)
+		}
 		it = Apply(e, it)
 		if e, _ := Merge(next, Want(tagged("y"), o), it, o); !e.Empty() {
 			t.Errorf("syncing twice writes again: %+v", e)

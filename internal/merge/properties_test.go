@@ -10,13 +10,15 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // The properties draw from few values, so that they often meet.
 var (
 	someText  = rapid.SampledFrom([]string{"", "a", "b", "c"})
 	someDate  = rapid.SampledFrom([]string{"", "2020", "2021-02-03", "soon"})
-	someNames = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z, w", "é"}), 0, 4, Fold)
+	someNames = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z, w", "é", "É"}), 0, 4, fold.Tag)
 	somePlace = rapid.SampledFrom([]string{"", "", "Prague"})
 	someURL   = rapid.SampledFrom([]string{"", "http://stash/1", "http://stash/2"})
 )
@@ -130,8 +132,8 @@ func part(t *rapid.T, e Edit, base Base, it Item) Edit {
 		var got []Tag
 		there := map[string]bool{}
 		for _, x := range it.Lists[l.Field] {
-			there[Fold(x.Name)] = true
-			switch i := slices.IndexFunc(l.Full, func(y Tag) bool { return Fold(x.Name) == Fold(y.Name) }); {
+			there[fold.Tag(x.Name)] = true
+			switch i := slices.IndexFunc(l.Full, func(y Tag) bool { return fold.Tag(x.Name) == fold.Tag(y.Name) }); {
 			case i < 0 && arrives("a removal"):
 			case i >= 0 && arrives("a photo"):
 				got = append(got, l.Full[i])
@@ -140,7 +142,7 @@ func part(t *rapid.T, e Edit, base Base, it Item) Edit {
 			}
 		}
 		for _, x := range l.Full {
-			if !there[Fold(x.Name)] && arrives("an element") {
+			if !there[fold.Tag(x.Name)] && arrives("an element") {
 				got = append(got, x)
 			}
 		}
@@ -205,7 +207,7 @@ func TestWhatOthersAddedIsNeverRemoved(t *testing.T) {
 			e := sync(&base, &it, someScene(t), o)
 			for _, l := range e.Lists {
 				for _, name := range l.Remove {
-					if !ours[l.Field][Fold(name)] {
+					if !ours[l.Field][fold.Tag(name)] {
 						t.Fatalf("%s: removed %q, which we never added", l.Field, name)
 					}
 				}
@@ -215,8 +217,8 @@ func TestWhatOthersAddedIsNeverRemoved(t *testing.T) {
 					}
 				}
 				for _, x := range l.Full {
-					if !slices.ContainsFunc(before.Lists[l.Field], func(y Tag) bool { return Fold(x.Name) == Fold(y.Name) }) {
-						ours[l.Field][Fold(x.Name)] = true
+					if !slices.ContainsFunc(before.Lists[l.Field], func(y Tag) bool { return fold.Tag(x.Name) == fold.Tag(y.Name) }) {
+						ours[l.Field][fold.Tag(x.Name)] = true
 					}
 				}
 			}
@@ -240,9 +242,9 @@ func TestLabelsOfOthersStayWhereListsAreMirrored(t *testing.T) {
 				}
 				got := map[string]bool{}
 				for _, x := range it.Lists[f] {
-					got[Fold(x.Name)] = true
+					got[fold.Tag(x.Name)] = true
 				}
-				if len(got) != len(want) || slices.ContainsFunc(want, func(x Tag) bool { return !got[Fold(x.Name)] }) {
+				if len(got) != len(want) || slices.ContainsFunc(want, func(x Tag) bool { return !got[fold.Tag(x.Name)] }) {
 					t.Fatalf("%s is %v, not a mirror of %v", f, it.Lists[f], want)
 				}
 			}
@@ -292,8 +294,8 @@ func TestWhatAPersonRemovedStaysAwayIfEditsAreKept(t *testing.T) {
 		sync(&base, &it, s, o)
 		removed := map[Field]string{}
 		for _, f := range ListFields() {
-			if l := it.Lists[f]; len(l) > 0 && slices.ContainsFunc(Want(s, o).Lists[f], func(x Tag) bool { return Fold(x.Name) == Fold(l[0].Name) }) {
-				removed[f] = Fold(l[0].Name)
+			if l := it.Lists[f]; len(l) > 0 && slices.ContainsFunc(Want(s, o).Lists[f], func(x Tag) bool { return fold.Tag(x.Name) == fold.Tag(l[0].Name) }) {
+				removed[f] = fold.Tag(l[0].Name)
 				it.Lists[f] = slices.Clone(l[1:])
 			}
 		}
@@ -305,7 +307,7 @@ func TestWhatAPersonRemovedStaysAwayIfEditsAreKept(t *testing.T) {
 			base = stored(t, base)
 		}
 		for f, name := range removed {
-			if slices.ContainsFunc(it.Lists[f], func(x Tag) bool { return Fold(x.Name) == name }) {
+			if slices.ContainsFunc(it.Lists[f], func(x Tag) bool { return fold.Tag(x.Name) == name }) {
 				t.Fatalf("%s: %q is back", f, name)
 			}
 		}

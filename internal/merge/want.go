@@ -63,7 +63,35 @@ const (
 	SummaryLimit = 7000
 	// LineLimit is the same for a title, a name and every other line.
 	LineLimit = 2000
+	// ListLimit is the same for all elements of a list together, as they are sent: about
+	// 200 names in English. A list travels whole, since a Plex that replaces lists would
+	// keep only the last piece of one that came in several.
+	ListLimit = 7000
+	// MaxActors is the most actors that an item is given: Plex shows no more (PLEX.md,
+	// "Seen on real servers"), and what it does not show cannot be merged.
+	MaxActors = 200
 )
+
+// cost is how many bytes an element takes in the URL of an edit, at most.
+func cost(f Field, t Tag) int {
+	param := func(name, value string) int {
+		if value == "" {
+			return 0
+		}
+		return len("&") + len(f) + len("%5B000%5D") + len(name) + len("=") + EncodedLen(value)
+	}
+	return param(".tag.tag", t.Name) + param(".tagging.text", t.Role) + param(".tag.thumb", t.Thumb)
+}
+
+// leftOut tells that some of a list's elements had to be left out; shown says that it is
+// for the number that Plex shows, not for their length.
+func leftOut(f Field, left, of int, shown bool) string {
+	why := "an edit of Plex takes at most 8,000 bytes"
+	if shown {
+		why = fmt.Sprintf("Plex shows at most %d", MaxActors)
+	}
+	return fmt.Sprintf("%s: %d of %d names left out, because %s", f, left, of, why)
+}
 
 // Scene is what Stash knows of a scene, as far as an item can show it. Text is as
 // Stash gives it.
@@ -268,29 +296,61 @@ type candidate struct {
 
 // list switches a list on with the given elements, cleaned, without empty and
 // repeated names. Of a repeated name the element with the lowest id wins: Stash
-// gives them in any order, and its spelling and photo must not change with it.
-func (w *Wanted) list(f Field, tags ...candidate) {
-	type place struct {
-		at int
-		id int64
-	}
-	seen := make(map[string]place, len(tags))
-	all := make([]Tag, 0, len(tags))
-	for _, t := range tags {
+// gives them in any order, and its spelling and photo must not change with it. Of a
+// list that is too long those with the lowest ids stay, for the same reason.
+func (w *Wanted) list(f Field, candidates ...candidate) {
+	at := make(map[string]int, len(candidates))
+	all := make([]candidate, 0, len(candidates))
+	for _, t := range candidates {
 		t.Name = w.cut("a name in "+string(f), oneLine(t.Name), LineLimit)
-		key := Fold(t.Name)
-		p, again := seen[key]
+		key := fold.Tag(t.Name)
+		i, again := at[key]
 		switch {
 		case key == "":
 		case !again:
-			seen[key] = place{len(all), t.id}
-			all = append(all, t.Tag)
-		case t.id < p.id:
-			seen[key] = place{p.at, t.id}
-			all[p.at] = t.Tag
+			at[key] = len(all)
+			all = append(all, t)
+		case t.id < all[i].id:
+			all[i] = t
 		}
 	}
-	w.Lists[f] = all
+	w.Lists[f] = make([]Tag, 0, len(all))
+	fits := w.fitting(f, all)
+	for i, t := range all {
+		if fits == nil || fits[i] {
+			w.Lists[f] = append(w.Lists[f], t.Tag)
+		}
+	}
+}
+
+// fitting chooses those of a list's elements that Plex takes; nil if it takes all. It
+// notes how many it does not.
+func (w *Wanted) fitting(f Field, all []candidate) []bool {
+	size := func(t candidate) int { return cost(f, Tag{Name: t.Name}) }
+	room, most := ListLimit, len(all)
+	if f == Actor {
+		most = min(most, MaxActors)
+	}
+	byID := make([]int, len(all))
+	for i, t := range all {
+		byID[i] = i
+		room -= size(t)
+	}
+	if room >= 0 && most == len(all) {
+		return nil
+	}
+	slices.SortStableFunc(byID, func(i, j int) int { return cmp.Compare(all[i].id, all[j].id) })
+	fits, n := make([]bool, len(all)), 0
+	room = ListLimit
+	for _, i := range byID {
+		if c := size(all[i]); n < most && c <= room {
+			fits[i] = true
+			n++
+			room -= c
+		}
+	}
+	w.Cut = append(w.Cut, leftOut(f, len(all)-n, len(all), n == most))
+	return fits
 }
 
 // date completes a partial date; Plex takes whole ones only.
@@ -327,7 +387,7 @@ func (w Wanted) Hash() string {
 	for f, l := range w.Lists {
 		l = slices.Clone(l)
 		slices.SortFunc(l, func(a, b Tag) int {
-			return cmp.Or(strings.Compare(Fold(a.Name), Fold(b.Name)), strings.Compare(a.Name, b.Name))
+			return cmp.Or(strings.Compare(fold.Tag(a.Name), fold.Tag(b.Name)), strings.Compare(a.Name, b.Name))
 		})
 		sorted[f] = l
 	}
@@ -412,8 +472,9 @@ func continues(r rune) bool {
 		0x1160 <= r && r <= 0x11FF // vowels and finals of Hangul
 }
 
-// Fold is the form in which names are compared.
-func Fold(s string) string { return fold.Name(s) }
+// Fold is [fold.Tag], the form in which the names of lists are compared: the name that
+// callers know until they ask package fold themselves.
+func Fold(s string) string { return fold.Tag(s) }
 
 // short is s for a message.
 func short(s string) string {

@@ -130,8 +130,7 @@ func (c *committer) dropLabels(ctx context.Context, r job.Pushed) error {
 	if err != nil || r.Untied() {
 		return nil // nothing is known to be ours
 	}
-	ours := append(slices.Clone(base.Added[merge.Label]), intent.Added[merge.Label]...)
-	if len(ours) == 0 {
+	if len(base.Added[merge.Label])+len(intent.Added[merge.Label]) == 0 {
 		return nil
 	}
 	items, err := c.plex.Items(ctx, []string{r.Key})
@@ -139,7 +138,7 @@ func (c *committer) dropLabels(ctx context.Context, r job.Pushed) error {
 		return err
 	}
 	for _, t := range items[0].State.Lists[merge.Label] {
-		if !slices.Contains(ours, merge.Fold(t.Name)) {
+		if !base.Ours(merge.Label, t.Name) && !intent.Ours(merge.Label, t.Name) {
 			continue
 		}
 		// One by one: accounts differ about several.

@@ -377,6 +377,9 @@ func (p *planner) merge(_ context.Context, all []*plan) {
 			if len(t.old.Intent) > 0 {
 				t.base = merge.Recover(base, intent, t.item.State)
 			}
+			if t.old.Key != t.hit.Key {
+				t.base = merge.Carry(t.base, t.item.State)
+			}
 			t.edit, t.next = merge.Merge(t.base, x.wanted, t.item.State, p.opt.Merge)
 			t.contested = contested(t, x.wanted)
 			if t.edit.Empty() {

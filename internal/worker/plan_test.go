@@ -216,7 +216,7 @@ func TestTwoScenesNeverWriteOneItem(t *testing.T) {
 			b.Errorf("found %s", f)
 		}
 		// Split in Plex, it comes back by itself.
-		b.plex.RemoveItem(item)
+		b.plex.Remove(item)
 		items := []string{b.file("1.mp4"), b.file("2.mp4")}
 		f := b.compare()
 		b.shows(items[0], map[string]string{"title": "First"})

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/plexsync/plexsync/internal/job"
@@ -149,5 +150,16 @@ func (d *drain) showed(r *job.Pushed, item *Item) {
 	if r.PosterHash != "" {
 		r.Thumb = item.Thumb
 	}
-	d.committer.read(r.Key, merge.Base{})
+	base, _, err := decodeBase(*r)
+	if err != nil {
+		return // said when it is planned
+	}
+	w := d.committer.read(r.Key, base)
+	if len(merge.Ignored(w.edit, w.before, item.State)) > 0 && d.committer.again(r.Key) {
+		r.WantedHash = ""
+		return
+	}
+	if text, err := json.Marshal(base.Shown(w.edit, w.before, item.State)); err == nil {
+		r.Base = text
+	}
 }
