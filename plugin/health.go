@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
@@ -321,23 +320,4 @@ func (c *checkup) paths(ctx context.Context) error {
 		c.tell("Paths", "ok", "of %d scenes Plex has %d under their path, %d under another, and lacks %d", r.Scenes, r.ByPath, r.ByName, r.Missing)
 	}
 	return nil
-}
-
-// tellWaker adds to a status whether the waker lives.
-func (p *process) tellWaker(ctx context.Context, db *store.Store) wakerState {
-	s := wakerState{Alive: store.Held(p.dir, store.WakerLock)}
-	if text, err := db.Meta(ctx, metaWaker); err == nil && text != "" {
-		at, why, _ := strings.Cut(text, " ")
-		s.Ended, _ = time.Parse(time.RFC3339, at)
-		s.Why = why
-	}
-	return s
-}
-
-// wakerState is the process that works what waits.
-type wakerState struct {
-	Alive bool `json:"alive"`
-	// Ended and Why tell of the last one that ended.
-	Ended time.Time `json:"last_ended,omitzero"`
-	Why   string    `json:"last_reason,omitempty"`
 }

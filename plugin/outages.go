@@ -114,3 +114,65 @@ func percent(share *float64) string {
 	}
 	return fmt.Sprintf("%.2f %%", 100**share)
 }
+
+// history is the runs and outages, with a row for each day.
+type history struct {
+	outageReport
+	Runs []job.Run    `json:"runs"`
+	Days []historyDay `json:"days"` // the last thirty, the oldest first
+}
+
+type historyDay struct {
+	Day    string `json:"day"` // 2006-01-02, in Stash's time zone
+	Synced int    `json:"synced"`
+	// Out is for how many seconds of the day Plex was out.
+	Out float64 `json:"out_seconds"`
+}
+
+// historyDays is how many days a history tells.
+const historyDays = 30
+
+func (p *process) history(ctx context.Context, s *session) (any, error) {
+	report, err := p.outages(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	h := history{outageReport: report.(outageReport), Runs: []job.Run{}}
+	runs, err := s.db.Runs(ctx, 1000)
+	if err != nil {
+		return nil, err
+	}
+	h.Days = days(time.Now(), runs, h.Outages)
+	h.Runs = append(h.Runs, runs[:min(len(runs), 200)]...)
+	return h, nil
+}
+
+// days sums runs and outages up by the day.
+func days(now time.Time, runs []job.Run, outages []store.Outage) []historyDay {
+	all := make([]historyDay, historyDays)
+	y, m, d := now.Date()
+	for i := range all {
+		begin := time.Date(y, m, d-historyDays+1+i, 0, 0, 0, 0, now.Location())
+		end := time.Date(y, m, d-historyDays+2+i, 0, 0, 0, 0, now.Location())
+		all[i].Day = begin.Format(time.DateOnly)
+		for _, r := range runs {
+			if !r.Started.Before(begin) && r.Started.Before(end) {
+				all[i].Synced += r.Done
+			}
+		}
+		for _, o := range outages {
+			from, to := o.Started, o.Ended
+			if to.IsZero() {
+				to = now
+			}
+			if from.Before(begin) {
+				from = begin
+			}
+			if to.After(end) {
+				to = end
+			}
+			all[i].Out += max(0, to.Sub(from).Seconds())
+		}
+	}
+	return all
+}
