@@ -4,36 +4,76 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// explain tells why a scene is, or is not, in Plex as it is in Stash.
-func (p *process) explain(ctx context.Context, s *session) (any, error) {
-	id, err := p.idArgument("scene_id")
+// explain shows why a scene is, or is not, in Plex as it is in Stash.
+func (s *session) explain(ctx context.Context, q SceneRequest) (Explanation, error) {
+	w, err := s.ready(ctx)
 	if err != nil {
-		return nil, err
+		return Explanation{}, err
 	}
-	if err := s.fatal(); err != nil {
-		return nil, err
+	e, err := w.Explain(ctx, q.Scene)
+	return explanation(e), err
+}
+
+func explanation(e worker.Explanation) Explanation {
+	x := Explanation{Scene: e.Scene, Title: e.Title, Decision: e.Decision, Last: LastSync{
+		Pushed: Time{e.Last.Pushed}, Queued: e.Last.Queued, Due: Time{e.Last.Due}, LastError: e.Last.LastError,
+		DeadClass: Class(e.Last.DeadClass), DeadError: e.Last.DeadError,
+	}}
+	for _, f := range e.Files {
+		x.Files = append(x.Files, ExplainedFile{Path: f.Path, Mapped: f.Mapped, Rule: f.Rule})
 	}
-	w, err := p.worker(ctx, s)
-	if err != nil {
-		return nil, err
+	for _, t := range e.Steps {
+		x.Steps = append(x.Steps, ExplainedStep{Rung: rungOf(t.Rung), Candidates: t.Candidates, Verdict: t.Verdict})
 	}
-	e, err := w.Explain(ctx, id)
-	if err != nil {
-		return nil, err
+	for _, i := range e.Items {
+		item := ExplainedItem{Key: i.Key, Path: i.Path, Rung: rungOf(i.Rung), Poster: i.Poster, Background: i.Background, Lock: i.Lock, Unlock: i.Unlock}
+		for _, f := range i.Fields {
+			item.Fields = append(item.Fields, explainedField(f))
+		}
+		x.Items = append(x.Items, item)
 	}
+	return x
+}
+
+func explainedField(f worker.ExplainedField) ExplainedField {
+	return ExplainedField{Field: f.Field, Wanted: f.Wanted, Base: f.Base, Plex: f.Plex, Locked: f.Locked, Write: f.Write}
+}
+
+// rungs are the interface's names of the rungs.
+func rungs() map[Rung]match.Rung {
+	return map[Rung]match.Rung{
+		RungPushed: match.RungPushed, RungPath: match.RungPath, RungFolded: match.RungFolded,
+		RungSize: match.RungSize, RungTail: match.RungTail, RungName: match.RungName,
+	}
+}
+
+// rungOf finds a rung by the words that people read.
+func rungOf(words string) Rung {
+	for name, r := range rungs() {
+		if r.String() == words {
+			return name
+		}
+	}
+	return ""
+}
+
+// words are how people read it.
+func (r Rung) words() string { return rungs()[r].String() }
+
+func logExplanation(s *session, e Explanation) {
 	for _, line := range explained(e) {
-		p.log.Info(line)
+		s.log.Info(line)
 	}
-	return e, nil
 }
 
 // explained is an explanation in lines.
-func explained(e worker.Explanation) []string {
+func explained(e Explanation) []string {
 	var all []string
 	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	say("Scene %d %q: %s", e.Scene, e.Title, e.Decision)
@@ -45,15 +85,14 @@ func explained(e worker.Explanation) []string {
 		say("File %s is looked for in Plex as %s (%s)", f.Path, f.Mapped, rule)
 	}
 	for _, s := range e.Steps {
-		say("Match by %s: %s", s.Rung, s.Verdict)
+		say("Match by %s: %s", s.Rung.words(), s.Verdict)
 		for _, c := range s.Candidates {
 			say("    %s", c)
 		}
 	}
 	for _, i := range e.Items {
-		say("Item %s (%s), found by %s", i.Key, i.Path, i.Rung)
-		changes := i.Changes()
-		for _, f := range changes {
+		say("Item %s (%s), found by %s", i.Key, i.Path, i.Rung.words())
+		for _, f := range i.changes() {
 			say("    %s: %q would become %q", f.Field, short(f.Plex), short(*f.Write))
 			if f.Base != "" && f.Base != f.Plex {
 				say("        (last written by PlexSync: %q)", short(f.Base))
@@ -71,17 +110,17 @@ func explained(e worker.Explanation) []string {
 		if len(i.Unlock) > 0 {
 			say("    would be unlocked: %s", strings.Join(i.Unlock, ", "))
 		}
-		if i.Untouched() {
+		if i.untouched() {
 			say("    shows what it should")
 		}
 	}
 	if l := e.Last; !l.Pushed.IsZero() {
-		say("Last written on %s", l.Pushed.Local().Format(time.DateTime))
+		say("Last written on %s", clock(l.Pushed))
 	} else {
 		say("Never written by PlexSync")
 	}
 	if l := e.Last; l.Queued {
-		say("It is queued, due %s", l.Due.Local().Format(time.DateTime))
+		say("It is queued, due %s", clock(l.Due))
 		if l.LastError != "" {
 			say("    last time: %s", l.LastError)
 		}
@@ -94,8 +133,8 @@ func explained(e worker.Explanation) []string {
 
 // short cuts a value for a line.
 func short(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:120]) + "…"
+	if start := job.FirstChars(s, 120); len(start) < len(s) {
+		return start + "…"
 	}
 	return s
 }

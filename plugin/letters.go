@@ -3,112 +3,44 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
 )
 
-// which reads from the arguments which dead letters are meant: ids, a class, those that
-// need review, or all.
-func (p *process) which() (job.Which, error) {
-	var w job.Which
-	switch ids := p.in.Args["ids"].(type) {
-	case nil:
-	case []any:
-		for _, v := range ids {
-			id, err := positive("ids", v)
-			if err != nil {
-				return w, err
-			}
-			w.IDs = append(w.IDs, id)
+// maxIDs is how many dead letters one look at the database names: SQLite bounds the
+// variables of a statement, and a person selects a page.
+const maxIDs = 1000
+
+// letterList shows a part of the dead letters, with the item that each scene had.
+func (s *session) letterList(ctx context.Context, q LetterListRequest) (LetterList, error) {
+	if len(q.IDs) > maxIDs {
+		return LetterList{}, fmt.Errorf("argument ids: names %d letters. A list can show %d by id", len(q.IDs), maxIDs)
+	}
+	letters, total, err := s.db.ListLetters(ctx, q.which(), q.list(string(q.Sort)))
+	if err != nil {
+		return LetterList{}, err
+	}
+	items, err := s.itemsOf(ctx, letters)
+	if err != nil {
+		return LetterList{}, err
+	}
+	l := LetterList{Total: total}
+	for _, x := range letters {
+		row := letter(x)
+		if x.Subject.Kind == job.KindScene {
+			row.Item = items[x.Subject.ID]
 		}
-		if len(ids) == 0 {
-			return w, errors.New("argument ids: is an empty list; leave it out to mean every dead letter")
-		}
-	default:
-		return w, errors.New("argument ids: must be a list of numbers")
+		l.Rows = append(l.Rows, row)
 	}
-	if class, ok := p.in.Args["class"].(string); ok {
-		w.Class = job.Class(class)
-	}
-	w.Review, _ = p.in.Args["review"].(bool)
-	return w, nil
+	l.Classes, err = s.letterClasses(ctx)
+	return l, err
 }
 
-func (p *process) dlqList(ctx context.Context, s *session) (any, error) {
-	w, err := p.which()
-	if err != nil {
-		return nil, err
-	}
-	limit, offset := p.limits()
-	letters, err := s.db.Letters(ctx, w, limit, offset)
-	if err != nil {
-		return nil, err
-	}
-	return letterRows(letters), nil
-}
-
-func letterRows(letters []job.Letter) []map[string]any {
-	out := []map[string]any{}
-	for _, l := range letters {
-		out = append(out, map[string]any{
-			"id": l.ID, "kind": l.Subject.Kind, "subject_id": l.Subject.ID, "class": l.Class, "error": l.Error,
-			"attempts": l.Attempts, "title": l.Title, "path": l.Path, "first_event": l.FirstEvent,
-			"last_event": l.LastEvent, "died": l.Died, "history": l.History,
-		})
-	}
-	return out
-}
-
-// dlqRetry revives dead letters and works them.
-func (p *process) dlqRetry(ctx context.Context, s *session) (any, error) {
-	w, err := p.which()
-	if err != nil {
-		return nil, err
-	}
-	n, err := s.db.Revive(ctx, time.Now(), w)
-	out, err := p.told(n, "Dead letters queued again: %d", err)
-	if err != nil {
-		return nil, err
-	}
-	if p.v > 0 {
-		return out, p.askDrain(ctx, s)
-	}
-	return p.drain(ctx, s)
-}
-
-func (p *process) dlqDrop(ctx context.Context, s *session) (any, error) {
-	w, err := p.which()
-	if err != nil {
-		return nil, err
-	}
-	if len(w.IDs) == 0 && w.Class == "" {
-		return nil, errors.New("argument ids: name the dead letters to drop; the mode dlq_clear drops all")
-	}
-	n, err := s.db.Drop(ctx, w)
-	return p.told(n, "Dead letters deleted: %d", err)
-}
-
-func (p *process) dlqPurge(ctx context.Context, s *session) (any, error) {
-	n, err := s.db.Purge(ctx, time.Now(), s.config.DLQRetention)
-	return p.told(n, "Old dead letters deleted: %d", err)
-}
-
-func (p *process) dlqClear(ctx context.Context, s *session) (any, error) {
-	n, err := s.db.Drop(ctx, job.Which{})
-	return p.told(n, "Dead letters deleted: %d", err)
-}
-
-// lettersPage is a part of the dead letters, with the item that each scene had.
-func (p *process) lettersPage(ctx context.Context, s *session) (any, error) {
-	w, err := p.which()
-	if err != nil {
-		return nil, err
-	}
-	letters, total, err := s.db.ListLetters(ctx, w, p.list())
-	if err != nil {
-		return nil, err
-	}
+// itemsOf is the rating key of an item that each scene among the letters was written to.
+func (s *session) itemsOf(ctx context.Context, letters []job.Letter) (map[int64]string, error) {
 	var scenes []int64
 	for _, l := range letters {
 		if l.Subject.Kind == job.KindScene {
@@ -116,19 +48,92 @@ func (p *process) lettersPage(ctx context.Context, s *session) (any, error) {
 		}
 	}
 	pushed, err := s.db.PushedOfScenes(ctx, scenes...)
-	if err != nil {
-		return nil, err
-	}
 	keys := map[int64]string{}
-	for _, x := range pushed {
-		keys[x.Scene] = x.Key
-	}
-	rows := letterRows(letters)
-	for i, l := range letters {
-		if l.Subject.Kind == job.KindScene {
-			rows[i]["item"] = keys[l.Subject.ID]
+	for _, p := range pushed {
+		if !p.Untied() {
+			keys[p.Scene] = p.Key
 		}
 	}
-	classes, err := s.db.LetterClasses(ctx)
-	return map[string]any{"total": total, "rows": rows, "classes": classes}, err
+	return keys, err
+}
+
+// letterClasses counts the dead letters.
+func (s *session) letterClasses(ctx context.Context) (Tally[Class], error) {
+	counts, err := s.db.LetterClasses(ctx)
+	all := Tally[Class]{}
+	for class, n := range counts {
+		all[Class(class)] = n
+	}
+	return all, err
+}
+
+func letter(l job.Letter) Letter {
+	x := Letter{
+		ID: l.ID, Kind: Kind(l.Subject.Kind), SubjectID: l.Subject.ID, Class: Class(l.Class), Retryable: l.Class.Transient(),
+		Error: l.Error, Attempts: l.Attempts, Title: l.Title, Path: l.Path,
+		FirstEvent: Time{l.FirstEvent}, LastEvent: Time{l.LastEvent}, Died: Time{l.Died},
+	}
+	for _, a := range l.History {
+		x.History = append(x.History, Attempt{At: Time{a.At}, Class: Class(a.Class), Error: a.Error})
+	}
+	return x
+}
+
+// which is the selection, all of it at once.
+func (q LettersRequest) which() job.Which {
+	return job.Which{IDs: q.IDs, Class: job.Class(q.Class), Review: q.Review}
+}
+
+// pieces is the selection in parts that the database can take. A letter is in one of
+// them, however often it was named.
+func (q LettersRequest) pieces() []job.Which {
+	if len(q.IDs) <= maxIDs {
+		return []job.Which{q.which()}
+	}
+	ids := slices.Compact(slices.Sorted(slices.Values(q.IDs)))
+	var all []job.Which
+	for part := range slices.Chunk(ids, maxIDs) {
+		w := q.which()
+		w.IDs = part
+		all = append(all, w)
+	}
+	return all
+}
+
+// each does something to every piece of the selection and counts the letters.
+func (q LettersRequest) each(do func(job.Which) (int, error)) (Count, error) {
+	var all Count
+	for _, w := range q.pieces() {
+		n, err := do(w)
+		if err != nil {
+			return all, err
+		}
+		all.Count += n
+	}
+	return all, nil
+}
+
+// retryLetters queues dead letters again.
+func (s *session) retryLetters(ctx context.Context, q LettersRequest) (Count, error) {
+	return q.each(func(w job.Which) (int, error) { return s.db.Revive(ctx, time.Now(), w) })
+}
+
+// dropLetters deletes dead letters that are named.
+func (s *session) dropLetters(ctx context.Context, q LettersRequest) (Count, error) {
+	if len(q.IDs) == 0 && q.Class == "" {
+		return Count{}, errors.New("argument ids: name the dead letters to drop; the mode dlq_clear drops all")
+	}
+	return q.each(func(w job.Which) (int, error) { return s.db.Drop(ctx, w) })
+}
+
+// purgeLetters deletes dead letters that are older than the retention.
+func (s *session) purgeLetters(ctx context.Context, _ NoArguments) (Count, error) {
+	n, err := s.db.Purge(ctx, time.Now(), s.config.DLQRetention)
+	return Count{n}, err
+}
+
+// clearLetters deletes every dead letter.
+func (s *session) clearLetters(ctx context.Context, _ NoArguments) (Count, error) {
+	n, err := s.db.Drop(ctx, job.Which{})
+	return Count{n}, err
 }

@@ -9,66 +9,61 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// previewLines is how many items a preview tells in the log.
-const previewLines = 200
-
-// preview tells what "Sync all scenes" would write, and writes nothing.
-func (p *process) preview(ctx context.Context, s *session) (any, error) {
-	if err := s.fatal(); err != nil {
-		return nil, err
-	}
-	w, err := p.worker(ctx, s)
+// preview shows what "Sync all scenes" would write, and writes nothing.
+func (s *session) preview(ctx context.Context, _ NoArguments) (Preview, error) {
+	w, err := s.ready(ctx)
 	if err != nil {
-		return nil, err
+		return Preview{}, err
 	}
-	hide, err := s.hide(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.log.Info("Preview: nothing is written")
-	lines := 0
-	r, err := w.Preview(ctx, func(i worker.PreviewedItem) {
-		if lines++; lines > previewLines {
-			return
-		}
-		p.log.Info(fmt.Sprintf("scene %d %q -> item %s", i.Scene, hide(i.Title), i.Key))
-		for _, c := range i.Changes {
-			p.log.Info(fmt.Sprintf("    %s: %q would become %q", c.Field, hide(short(c.Plex)), hide(short(*c.Write))))
-		}
-		if i.Poster {
-			p.log.Info("    poster: the scene's cover, if it has one")
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	if more := r.Items - previewLines; more > 0 {
-		p.log.Info(fmt.Sprintf("and %d items more", more))
-	}
-	for _, field := range slices.Sorted(maps.Keys(r.Fields)) {
-		p.log.Info(fmt.Sprintf("%s: %d items", field, r.Fields[field]))
-	}
-	p.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex. Nothing was written",
-		r.Scenes, r.Items, r.Same, r.Skipped, r.NotFound))
-	return r, nil
+	s.log.Info("Preview: nothing is written")
+	p, err := w.Preview(ctx, func(worker.PreviewedItem) {})
+	return previewAnswer(p), err
 }
 
-// previewPage is a part of a preview: what would be written for the scenes after one.
-func (p *process) previewPage(ctx context.Context, s *session) (any, error) {
-	if err := s.fatal(); err != nil {
-		return nil, err
+// previewScenes is how many scenes a part of a preview looks at: somebody waits for it.
+const previewScenes = 1000
+
+// previewPart is a part of a preview.
+func (s *session) previewPart(ctx context.Context, q PreviewRequest) (Preview, error) {
+	w, err := s.ready(ctx)
+	if err != nil {
+		return Preview{}, err
 	}
-	after := int64(0)
-	if v, given := p.in.Args["after"]; given && fmt.Sprint(v) != "0" {
-		var err error
-		if after, err = positive("after", v); err != nil {
-			return nil, err
+	p, err := w.PreviewFrom(ctx, q.After, q.Limit, previewScenes)
+	return previewAnswer(p), err
+}
+
+func previewAnswer(p worker.Previewed) Preview {
+	x := Preview{Scenes: p.Scenes, Items: p.Items, Same: p.Same, Fields: p.Fields, Skipped: p.Skipped, NotFound: p.NotFound, Next: p.Next}
+	for _, i := range p.First {
+		item := PreviewedItem{Scene: i.Scene, Title: i.Title, Key: i.Key, Poster: i.Poster, Locks: i.Locks}
+		for _, f := range i.Changes {
+			item.Changes = append(item.Changes, explainedField(f))
+		}
+		x.First = append(x.First, item)
+	}
+	return x
+}
+
+// previewLines is how many items the log shows.
+const previewLines = 200
+
+func logPreview(s *session, p Preview) {
+	for _, i := range p.First[:min(len(p.First), previewLines)] {
+		s.log.Info(fmt.Sprintf("scene %d %q -> item %s", i.Scene, s.hidden(i.Title), i.Key))
+		for _, f := range i.Changes {
+			s.log.Info(fmt.Sprintf("    %s: %q would become %q", f.Field, s.hidden(short(f.Plex)), s.hidden(short(*f.Write))))
+		}
+		if i.Poster {
+			s.log.Info("    poster: the scene's cover, if it has one")
 		}
 	}
-	w, err := p.worker(ctx, s)
-	if err != nil {
-		return nil, err
+	if more := p.Items - previewLines; more > 0 {
+		s.log.Info(fmt.Sprintf("and %d more items", more))
 	}
-	limit, _ := p.limits()
-	return w.PreviewFrom(ctx, after, limit, 1000)
+	for _, field := range slices.Sorted(maps.Keys(p.Fields)) {
+		s.log.Info(fmt.Sprintf("%s: %d items", field, p.Fields[field]))
+	}
+	s.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex. Nothing was written",
+		p.Scenes, p.Items, p.Same, p.Skipped, p.NotFound))
 }

@@ -5,40 +5,37 @@ import (
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/store"
 )
 
-func (p *process) queueList(ctx context.Context, s *session) (any, error) {
-	limit, offset := p.limits()
-	jobs, err := s.db.Jobs(ctx, limit, offset)
+// queueList shows a part of the queue.
+func (s *session) queueList(ctx context.Context, q QueueRequest) (QueueList, error) {
+	jobs, total, err := s.db.ListJobs(ctx, time.Now(), string(q.Show), q.list(string(q.Sort)))
 	if err != nil {
-		return nil, err
+		return QueueList{}, err
 	}
-	return jobRows(jobs), nil
-}
-
-func jobRows(jobs []job.Job) []map[string]any {
-	out := []map[string]any{}
+	l := QueueList{Total: total}
 	for _, j := range jobs {
-		out = append(out, map[string]any{
-			"kind": j.Subject.Kind, "id": j.Subject.ID, "attempt": j.Attempt, "missing": j.Missing, "due": j.DueAt,
-			"leased": j.Token != "", "first_event": j.FirstEvent, "last_event": j.LastEvent,
-			"last_class": j.LastClass, "last_error": j.LastError,
-		})
+		l.Rows = append(l.Rows, queuedJob(j))
 	}
-	return out
+	return l, nil
 }
 
-func (p *process) queueClear(ctx context.Context, s *session) (any, error) {
+// list is the part of a table that a request wants, sorted by a column.
+func (q ListRequest) list(sort string) store.List {
+	return store.List{Search: q.Search, Sort: sort, Desc: q.Desc, Limit: q.Limit, Offset: q.Offset}
+}
+
+func queuedJob(j job.Job) QueuedJob {
+	return QueuedJob{
+		Kind: Kind(j.Subject.Kind), ID: j.Subject.ID, Due: Time{j.DueAt}, Leased: j.Token != "",
+		Attempt: j.Attempt, Missing: j.Missing, FirstEvent: Time{j.FirstEvent}, LastEvent: Time{j.LastEvent},
+		LastClass: Class(j.LastClass), LastError: j.LastError,
+	}
+}
+
+// queueClear deletes every job.
+func (s *session) queueClear(ctx context.Context, _ NoArguments) (Count, error) {
 	n, err := s.db.Clear(ctx)
-	return p.told(n, "Jobs deleted from the queue: %d", err)
-}
-
-// queuePage is a part of the queue.
-func (p *process) queuePage(ctx context.Context, s *session) (any, error) {
-	state, _ := p.in.Args["show"].(string)
-	jobs, total, err := s.db.ListJobs(ctx, time.Now(), state, p.list())
-	if err != nil {
-		return nil, err
-	}
-	return map[string]any{"total": total, "rows": jobRows(jobs)}, nil
+	return Count{n}, err
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"maps"
+	"net/url"
+	"strings"
 
 	"github.com/plexsync/plexsync/internal/config"
 	"github.com/plexsync/plexsync/internal/job"
@@ -11,90 +14,32 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-func (p *process) settingsCheck(_ context.Context, s *session) (any, error) {
-	return map[string]any{"ready": s.config.Ready(), "problems": told(s.problems)}, nil
+// settingsCheck tells whether the saved settings are good enough.
+func (s *session) settingsCheck(context.Context, NoArguments) (SettingsCheck, error) {
+	return SettingsCheck{Ready: s.config.Ready(), Problems: problems(s.problems)}, nil
 }
 
-type settingProblem struct {
-	Setting string `json:"setting"`
-	Message string `json:"message"`
-	Fatal   bool   `json:"fatal"`
-}
-
-func told(problems []config.Problem) []settingProblem {
-	out := []settingProblem{}
-	for _, p := range problems {
-		out = append(out, settingProblem{p.Setting, p.Message, p.Fatal})
+func problems(all []config.Problem) List[Problem] {
+	var out List[Problem]
+	for _, p := range all {
+		out = append(out, Problem{Setting: p.Setting, Message: p.Message, Fatal: p.Fatal})
 	}
 	return out
 }
 
-// settingsTest is what settings that need not be saved yet lead to.
-type settingsTest struct {
-	Ready    bool             `json:"ready"`
-	Problems []settingProblem `json:"problems"`
-	// Fields are all that can be synced, and whether they are.
-	Fields []config.Choice `json:"fields"`
-	// Reachable: Plex answers at the address. Error is why it, or what was asked after
-	// that, does not.
-	Reachable bool   `json:"reachable"`
-	Error     string `json:"error,omitempty"`
-	Name      string `json:"name,omitempty"`
-	Version   string `json:"version,omitempty"`
-	Machine   string `json:"machine,omitempty"`
-	// MayEdit tells whether the token is the owner's, who alone may edit; null if
-	// Plex does not say.
-	MayEdit   *bool         `json:"may_edit"`
-	Libraries []testLibrary `json:"libraries"`
-	// Folders of Stash, by the path rules.
-	Folders []testFolder `json:"folders"`
-	// Sample tells how many scenes are found under their path; null if it is another
-	// server than the one whose files are known.
-	Sample *worker.PathCheck `json:"sample"`
-}
-
-type testLibrary struct {
-	Key     string   `json:"key"`
-	Title   string   `json:"title"`
-	Folders []string `json:"folders"`
-	Synced  bool     `json:"synced"`
-}
-
-type testFolder struct {
-	Stash  string `json:"stash"`
-	Mapped string `json:"mapped"`
-	Rule   string `json:"rule"` // "" = none applies
-	Found  bool   `json:"found"`
-	// Suggest is a rule for a folder that is not found.
-	Suggest string `json:"suggest,omitempty"`
-}
-
-// settingsTest tries settings out and saves none. The argument settings holds
-// those that differ from the saved ones; a token that is "" stands for the saved one,
-// because the page never has it.
-func (p *process) settingsTest(ctx context.Context, s *session) (any, error) {
-	merged := maps.Clone(s.raw)
-	if merged == nil {
-		merged = map[string]any{}
+// settingsTest tries settings out and saves none.
+func (s *session) settingsTest(ctx context.Context, q SettingsRequest) (SettingsTest, error) {
+	try := s.with(q.Settings)
+	t := SettingsTest{Ready: try.config.Ready(), Problems: problems(try.problems)}
+	for _, c := range try.config.Choices() {
+		t.Fields = append(t.Fields, Field{Name: c.Name, On: c.On})
 	}
-	changed, _ := p.in.Args["settings"].(map[string]any)
-	for name, v := range changed {
-		if name == "plexToken" && (v == nil || v == "") {
-			continue
-		}
-		merged[name] = v
-	}
-	try := *s
-	try.config, try.problems = parseSettings(merged)
-	p.handler.AddSecret(try.config.PlexToken.Reveal())
-	t := settingsTest{Ready: try.config.Ready(), Problems: told(try.problems), Fields: try.config.Choices(), Libraries: []testLibrary{}, Folders: []testFolder{}}
-	c := &checkup{process: p, session: &try}
-	if only, _ := p.in.Args["offline"].(bool); only || !c.plexURL() {
+	if q.Offline || !try.plexIsSet() {
 		return t, nil
 	}
-	err := p.testPlex(ctx, &try, &t)
+	err := try.testPlex(ctx, &t)
 	if job.Interrupted(ctx, err) {
-		return nil, err
+		return SettingsTest{}, err
 	}
 	if err != nil {
 		t.Error = err.Error()
@@ -102,9 +47,68 @@ func (p *process) settingsTest(ctx context.Context, s *session) (any, error) {
 	return t, nil
 }
 
+const tokenSetting = "plexToken"
+
+// with is the session with changed settings. A token that is empty stands for the saved
+// one, because the page never has it; but that one goes to the saved server only. For
+// another address it has to be typed: the address may be anybody's.
+func (s *session) with(changed map[string]any) *session {
+	merged := maps.Clone(s.raw)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	typed := false
+	for name, v := range changed {
+		if name == tokenSetting && (v == nil || v == "") {
+			continue
+		}
+		typed = typed || name == tokenSetting
+		merged[name] = v
+	}
+	try := *s
+	try.config, try.problems = parseSettings(merged)
+	if typed || try.config.PlexToken == "" || origin(try.config.PlexURL) == origin(s.config.PlexURL) {
+		s.handler.AddSecret(try.config.PlexToken.Reveal())
+		return &try
+	}
+	delete(merged, tokenSetting)
+	try.config, try.problems = parseSettings(merged)
+	for i, p := range try.problems {
+		if p.Setting == tokenSetting {
+			try.problems[i].Message = "enter the token for this address. The saved token is only sent to " + s.savedServer()
+		}
+	}
+	return &try
+}
+
+// savedServer names where the saved token may go.
+func (s *session) savedServer() string {
+	if s.config.PlexURL == "" {
+		return "the saved address"
+	}
+	return origin(s.config.PlexURL)
+}
+
+// origin is the scheme, the host and the port of an address: who is sent what.
+func origin(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	host := u.Hostname()
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return fmt.Sprintf("%s://%s:%s", u.Scheme, strings.ToLower(host), port)
+}
+
 // testPlex fills in what Plex and Stash say, as far as it gets.
-func (p *process) testPlex(ctx context.Context, s *session, t *settingsTest) error {
-	px, err := p.plex(ctx, s.db, s.config)
+func (s *session) testPlex(ctx context.Context, t *SettingsTest) error {
+	px, err := s.plex(ctx, s.db, s.config)
 	if err != nil {
 		return err
 	}
@@ -120,13 +124,7 @@ func (p *process) testPlex(ctx context.Context, s *session, t *settingsTest) err
 	if err != nil {
 		return err
 	}
-	t.Name = server.Name
-	for _, allowed := range server.Allowed {
-		if t.MayEdit == nil {
-			t.MayEdit = new(bool)
-		}
-		*t.MayEdit = *t.MayEdit || allowed
-	}
+	t.Name, t.MayEdit = server.Name, mayEdit(server)
 	sections, err := px.Sections(ctx)
 	if err != nil {
 		return err
@@ -140,35 +138,38 @@ func (p *process) testPlex(ctx context.Context, s *session, t *settingsTest) err
 		if synced {
 			folders = append(folders, x.Locations...)
 		}
-		t.Libraries = append(t.Libraries, testLibrary{x.Key, x.Title, x.Locations, synced})
+		t.Libraries = append(t.Libraries, Library{Key: x.Key, Title: x.Title, Folders: x.Locations, Synced: synced})
 	}
 	if t.Folders, err = s.mapFolders(ctx, folders); err != nil {
 		return err
 	}
-	return p.testPaths(ctx, s, t)
+	t.Sample, err = s.testPaths(ctx, t.Machine)
+	return err
 }
 
-// testPaths matches a sample of scenes, if the index that is there is this server's. If
+// testPaths matches a sample of scenes, if the index that is there is this machine's. If
 // there is none yet it is read: that is what the first sync would begin with.
-func (p *process) testPaths(ctx context.Context, s *session, t *settingsTest) error {
+func (s *session) testPaths(ctx context.Context, machine string) (*PathCheck, error) {
 	known, err := s.db.Meta(ctx, store.MetaMachine)
-	if err != nil || known != "" && known != t.Machine {
-		return err
+	if err != nil || known != "" && known != machine || s.fatal() != nil {
+		return nil, err
 	}
-	if s.fatal() != nil {
-		return nil
-	}
-	w, err := p.worker(ctx, s)
+	w, err := s.ready(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sample, err := s.sample(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	check, err := w.CheckPaths(ctx, sample, known == "")
-	if err == nil {
-		t.Sample = &check
+	if err != nil {
+		return nil, err
 	}
-	return err
+	answer := pathCheck(check)
+	return &answer, nil
+}
+
+func pathCheck(c worker.PathCheck) PathCheck {
+	return PathCheck{Scenes: c.Scenes, ByPath: c.ByPath, ByName: c.ByName, Missing: c.Missing, Suggest: c.Suggest, Example: c.Example}
 }

@@ -13,145 +13,147 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// drain works the queue. A queue that is paused or not set up yet is left as it is.
-func (p *process) drain(ctx context.Context, s *session) (any, error) {
+// drain works the queue. A queue that is paused or not set up yet is left as it is. It
+// logs while it works.
+func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
 	for _, problem := range s.problems {
 		if !problem.Fatal {
-			p.log.Warn(problem.String())
+			s.log.Warn(problem.String())
 		}
 	}
 	if err := s.fatal(); err != nil {
-		return nil, err
+		return Drained{}, err
 	}
 	if s.config.Paused {
 		c, err := s.db.Counts(ctx, time.Now())
 		if err != nil {
-			return nil, err
+			return Drained{}, err
 		}
-		p.log.Info(fmt.Sprintf("Paused in the settings. Jobs that wait: %d", c.Queued))
-		return map[string]any{"paused": true, "queued": c.Queued}, nil
+		s.log.Info(fmt.Sprintf("Paused in the settings. Jobs that wait: %d", c.Queued))
+		return Drained{Paused: true, Queued: &c.Queued}, nil
 	}
-	w, err := p.worker(ctx, s)
+	w, err := s.worker(ctx, s)
 	if err != nil {
-		return nil, err
+		return Drained{}, err
 	}
-	run, err := w.Drain(ctx)
+	r, err := w.Drain(ctx)
 	if errors.Is(err, worker.ErrRunning) {
-		p.log.Info("Nothing to start: " + err.Error())
-		return map[string]any{"running": true}, nil
+		s.log.Info("Already running; the current run will pick up these jobs")
+		return Drained{Running: true}, nil
 	}
-	if err == nil {
-		p.stayFor(ctx, s)
+	if err != nil {
+		return Drained{}, err
 	}
-	return run, err
+	s.stayFor(ctx)
+	answer := runAnswer(r)
+	return Drained{Run: &answer}, nil
 }
 
 // stayFor starts the waker if Stash has tasks of others before it: auto-tag, say, or
 // the covers of what was just scanned, of which no event tells.
-func (p *process) stayFor(ctx context.Context, s *session) {
+func (s *session) stayFor(ctx context.Context) {
 	tasks, err := s.stash.Tasks(ctx)
 	if err != nil {
 		return // the next drain looks for what changed
 	}
 	// The one that is running may be this drain.
 	if slices.ContainsFunc(tasks, func(t stash.Task) bool { return !t.Ours && !t.Running }) {
-		p.wake()
+		s.wake()
 	}
 }
 
+// startDrain makes sure that what was queued is processed soon: by the drain that runs, or
+// by one that Stash is asked for.
+func (s *session) startDrain(ctx context.Context) error {
+	if store.Held(s.dir, store.DrainLock) {
+		return nil
+	}
+	_, err := s.stash.RunTask(ctx, "process queue", map[string]any{"mode": "process"})
+	return err
+}
+
 // syncAll queues every scene and looks at every cover again.
-func (p *process) syncAll(ctx context.Context, s *session) (any, error) {
+func (s *session) syncAll(ctx context.Context, _ NoArguments) (Count, error) {
 	if err := s.db.LookAtCovers(ctx); err != nil {
-		return nil, err
+		return Count{}, err
 	}
-	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityBulk, job.Library()); err != nil {
-		return nil, err
-	}
-	return p.drain(ctx, s)
+	return Count{1}, s.db.Enqueue(ctx, time.Now(), job.PriorityBulk, job.Library())
 }
 
 // recent is what "Sync recent scenes" calls recent.
 const recent = 24 * time.Hour
 
-func (p *process) syncRecent(ctx context.Context, s *session) (any, error) {
+// syncRecent queues the scenes that changed lately.
+func (s *session) syncRecent(ctx context.Context, _ NoArguments) (Count, error) {
 	now := time.Now()
-	n := 0
+	var n Count
 	err := s.stash.UpdatedSince(ctx, now.Add(-recent), func(ids []int64, _ []time.Time) error {
 		subjects := make([]job.Subject, len(ids))
 		for i, id := range ids {
 			subjects[i] = job.Scene(id)
 		}
-		n += len(ids)
+		n.Count += len(ids)
 		return s.db.Enqueue(ctx, now, job.PriorityBulk, subjects...)
 	})
-	if err != nil {
-		return nil, err
+	return n, err
+}
+
+// syncScene queues one scene, and looks at it and its cover again.
+func (s *session) syncScene(ctx context.Context, q SceneRequest) (Count, error) {
+	if err := s.db.LookAgain(ctx, q.Scene); err != nil {
+		return Count{}, err
 	}
-	p.log.Info(fmt.Sprintf("Scenes queued that changed in the last 24 hours: %d", n))
-	return p.drain(ctx, s)
+	return Count{1}, s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(q.Scene))
 }
 
 // compare compares the whole library, every item in full, and works what differs.
-func (p *process) compare(ctx context.Context, s *session) (any, error) {
+func (s *session) compare(ctx context.Context, _ NoArguments) (Compared, error) {
 	if err := worker.AskCompare(ctx, s.db, time.Now(), true); err != nil {
-		return nil, err
+		return Compared{}, err
 	}
-	run, err := p.drain(ctx, s)
+	run, err := s.drain(ctx, NoArguments{})
 	if err != nil {
-		return nil, err
+		return Compared{}, err
 	}
 	ended, wanted, err := worker.LastCompare(ctx, s.db)
-	out := map[string]any{"run": run, "compared": ended}
-	if !wanted.Asked.IsZero() {
-		out["under_way"] = wanted
+	if err != nil {
+		return Compared{}, err
 	}
-	return out, err
+	c := Compared{Run: run, Compared: comparison(ended)}
+	if !wanted.Asked.IsZero() {
+		under := comparison(wanted)
+		c.UnderWay = &under
+	}
+	return c, nil
 }
 
-// unlock takes PlexSync's locks off, for who leaves it.
-func (p *process) unlock(ctx context.Context, s *session) (any, error) {
-	if err := s.fatal(); err != nil {
-		return nil, err
+func comparison(c worker.Comparing) Comparison {
+	f := c.Found
+	return Comparison{
+		Asked: Time{c.Asked}, Began: Time{c.Began}, Ended: Time{c.Ended}, Full: c.Full, Total: c.Total, After: c.After,
+		Found: Found{
+			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
+			Gone: f.Gone, NotInPlex: f.NotInPlex, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
+			Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
+		},
 	}
-	w, err := p.worker(ctx, s)
+}
+
+// unlock takes PlexSync's locks off, for people who leave it.
+func (s *session) unlock(ctx context.Context, _ NoArguments) (Count, error) {
+	w, err := s.ready(ctx)
 	if err != nil {
-		return nil, err
+		return Count{}, err
 	}
 	if !s.config.LeaveUnlocked {
-		p.log.Warn("leaveUnlocked is off: what PlexSync writes from now on is locked again")
+		s.log.Warn("leaveUnlocked is off: PlexSync will lock again whatever it writes from now on")
 	}
 	n, err := w.Unlock(ctx)
-	return p.told(n, "Items whose fields are no longer locked: %d", err)
+	return Count{n}, err
 }
 
-func (p *process) syncScene(ctx context.Context, s *session) (any, error) {
-	id, err := p.idArgument("scene_id")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.db.LookAgain(ctx, id); err != nil {
-		return nil, err
-	}
-	if err := s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(id)); err != nil {
-		return nil, err
-	}
-	if p.v > 0 {
-		return map[string]any{"count": 1}, p.askDrain(ctx, s)
-	}
-	return p.drain(ctx, s)
-}
-
-func (p *process) forgetMatches(ctx context.Context, s *session) (any, error) {
+// forgetMatches makes the next sync look every item up again.
+func (s *session) forgetMatches(ctx context.Context, _ NoArguments) (Count, error) {
 	n, err := s.db.ForgetMatches(ctx)
-	return p.told(n, "Matches forgotten, to be looked up anew at the next sync: %d", err)
-}
-
-// askDrain sees to it that what was queued is worked soon: by the drain that runs, or
-// by one that Stash is asked for.
-func (p *process) askDrain(ctx context.Context, s *session) error {
-	if store.Held(p.dir, store.DrainLock) {
-		return nil
-	}
-	_, err := s.stash.RunTask(ctx, "process queue", map[string]any{"mode": "process"})
-	return err
+	return Count{n}, err
 }
