@@ -87,8 +87,7 @@ const (
 
 func (BreakerState) values() []string { return texts(BreakerClosed, BreakerOpen, BreakerHalfOpen) }
 
-// Class is a kind of failure. docs/tasks.md and docs/troubleshooting.md say what each
-// means and what to do.
+// Class is a kind of failure.
 type Class string
 
 func (Class) values() []string {
@@ -247,7 +246,7 @@ type SettingsRequest struct {
 
 // Count is how many things a call changed.
 type Count struct {
-	Count int `json:"count"`
+	Count int `json:"count"` // how many
 }
 
 // Counts is the state of the queue and of the dead letters.
@@ -272,14 +271,14 @@ type Breaker struct {
 
 // Waker is the process that processes waiting jobs when their time comes.
 type Waker struct {
-	Alive      bool   `json:"alive"`
+	Alive      bool   `json:"alive"`       // it runs
 	LastEnded  Time   `json:"last_ended"`  // when the last one ended; null if none ever did
 	LastReason string `json:"last_reason"` // why it ended
 }
 
 // Run is one drain: a process that works through the queue.
 type Run struct {
-	Started   Time   `json:"started"`
+	Started   Time   `json:"started"`   // when it began
 	Ended     Time   `json:"ended"`     // null while it runs, or if it was killed
 	Done      int    `json:"done"`      // jobs after which Plex shows what Stash has
 	Unchanged int    `json:"unchanged"` // jobs for which there was nothing to write
@@ -294,8 +293,8 @@ type Run struct {
 // Outage is a time in which a server could not be used.
 type Outage struct {
 	System  System `json:"system"`
-	Started Time   `json:"started"`
-	Ended   Time   `json:"ended"` // null while it lasts
+	Started Time   `json:"started"` // when it began
+	Ended   Time   `json:"ended"`   // null while it lasts
 	Cause   Class  `json:"cause"`
 	Message string `json:"message"` // the cause in words
 	Waited  int    `json:"waited"`  // jobs that were waiting at its end
@@ -382,9 +381,9 @@ type QueueList struct {
 
 // Attempt is an attempt that failed.
 type Attempt struct {
-	At    Time   `json:"at"`
-	Class Class  `json:"class"`
-	Error string `json:"error"`
+	At    Time   `json:"at"`    // when it ended
+	Class Class  `json:"class"` // how it failed
+	Error string `json:"error"` // the same in words
 }
 
 // Letter is a dead letter: a job that was given up.
@@ -542,8 +541,8 @@ type Field struct {
 
 // Library is a library of movies in Plex.
 type Library struct {
-	Key     string       `json:"key"`
-	Title   string       `json:"title"`
+	Key     string       `json:"key"`     // Plex's
+	Title   string       `json:"title"`   // as Plex shows it
 	Folders List[string] `json:"folders"` // as Plex sees them
 	Synced  bool         `json:"synced"`  // by the setting plexLibraries
 }
@@ -613,16 +612,16 @@ type Comparison struct {
 
 // Found is the scenes of a compare by what was found.
 type Found struct {
-	NeverPushed     int `json:"never_pushed"`
-	ChangedInStash  int `json:"changed_in_stash"`
-	ChangedInPlex   int `json:"changed_in_plex"`
-	Rekeyed         int `json:"rekeyed"` // their item has another key than before
-	Gone            int `json:"gone"`    // no longer in Stash
-	NotInPlex       int `json:"not_in_plex"`
-	Same            int `json:"same"`
-	WithoutMetadata int `json:"without_metadata"`
-	Excluded        int `json:"excluded"` // by a setting, or without a file
-	Waiting         int `json:"waiting"`  // have a job already
-	Dead            int `json:"dead"`     // have a dead letter that only a person or an event revives
-	Queued          int `json:"queued"`   // jobs that were made
+	NeverPushed     int `json:"never_pushed"`     // PlexSync has not written them yet
+	ChangedInStash  int `json:"changed_in_stash"` // since they were written
+	ChangedInPlex   int `json:"changed_in_plex"`  // since they were written
+	Rekeyed         int `json:"rekeyed"`          // their item has another key than before
+	Gone            int `json:"gone"`             // no longer in Stash
+	NotInPlex       int `json:"not_in_plex"`      // Plex lacks their files
+	Same            int `json:"same"`             // nothing to do
+	WithoutMetadata int `json:"without_metadata"` // nothing to write
+	Excluded        int `json:"excluded"`         // by a setting, or without a file
+	Waiting         int `json:"waiting"`          // have a job already
+	Dead            int `json:"dead"`             // have a dead letter that only a person or an event revives
+	Queued          int `json:"queued"`           // jobs that were made
 }

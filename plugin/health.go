@@ -19,8 +19,8 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// health tests everything that a sync needs, and writes nothing to Plex. What is
-// wrong is its answer, not its error.
+// health tests everything that a sync needs, and writes nothing to Plex. What it finds
+// is its answer, never an error.
 func (s *session) health(ctx context.Context, _ NoArguments) (Health, error) {
 	c := &checkup{session: s, Health: Health{OK: true}}
 	c.checkDatabase(ctx)

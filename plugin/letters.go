@@ -118,7 +118,7 @@ func (s *session) retryLetters(ctx context.Context, q LettersRequest) (Count, er
 	return q.each(func(w job.Which) (int, error) { return s.db.Revive(ctx, time.Now(), w) })
 }
 
-// dropLetters deletes dead letters that are named.
+// dropLetters deletes dead letters for good. Either ids or a class has to be given.
 func (s *session) dropLetters(ctx context.Context, q LettersRequest) (Count, error) {
 	if len(q.IDs) == 0 && q.Class == "" {
 		return Count{}, errors.New("argument ids: name the dead letters to drop; the mode dlq_clear drops all")

@@ -23,7 +23,7 @@ func (s *session) preview(ctx context.Context, _ NoArguments) (Preview, error) {
 // previewScenes is how many scenes a part of a preview looks at: somebody waits for it.
 const previewScenes = 1000
 
-// previewPart is a part of a preview.
+// previewPart shows a part of a preview.
 func (s *session) previewPart(ctx context.Context, q PreviewRequest) (Preview, error) {
 	w, err := s.ready(ctx)
 	if err != nil {

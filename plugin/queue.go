@@ -34,7 +34,7 @@ func queuedJob(j job.Job) QueuedJob {
 	}
 }
 
-// queueClear deletes every job.
+// queueClear deletes every job that is not being processed.
 func (s *session) queueClear(ctx context.Context, _ NoArguments) (Count, error) {
 	n, err := s.db.Clear(ctx)
 	return Count{n}, err

@@ -14,7 +14,7 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// settingsCheck tells whether the saved settings are good enough.
+// settingsCheck shows whether the saved settings are good enough to sync.
 func (s *session) settingsCheck(context.Context, NoArguments) (SettingsCheck, error) {
 	return SettingsCheck{Ready: s.config.Ready(), Problems: problems(s.problems)}, nil
 }

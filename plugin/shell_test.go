@@ -109,6 +109,45 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	}
 }
 
+// TestNothingFromOutsideControlsTheTerminal: a title may hold escape sequences, in seven bits
+// and in eight, and characters that turn the direction of what follows.
+func TestNothingFromOutsideControlsTheTerminal(t *testing.T) {
+	t.Parallel()
+	const title = "A\x1b[2J\u009b31m\u200eB\u202eC\u2066D\u2028E\x7f 港 🏴\u200d☠️ é"
+	w := newWorldWith(t, simstash.Options{Username: "anna", Password: "SECRET-password", APIKey: apiKey}, map[string]any{"pathRules": nil})
+	tie := w.stash.AddScene(simstash.Scene{Title: title, Files: []*simstash.File{{Path: "/data/tie.mp4", Size: 7, Duration: 60}}})
+	for _, folder := range []string{"x\u202e", "y\u009b"} {
+		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/" + folder + "/tie.mp4", Size: 7, Duration: time.Minute}}})
+	}
+	w.edit(tie, map[string]any{"title": title})
+	w.settle()
+	for _, args := range [][]string{
+		{"dlq", "list"}, {"explain", fmt.Sprint(tie)}, {"--json", "dlq", "list"}, {"--json", "explain", fmt.Sprint(tie)}, {"preview"}, {"status"},
+		{"dlq", "\u009b31m"}, {"--data", "/none\u202e", "status"}, {"explain", "\u202e"},
+	} {
+		stdout, stderr, _ := w.shell(args...)
+		if bad := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r != '\n' && controls(r) }); bad >= 0 {
+			t.Errorf("%q prints the control %q", args, (stdout + stderr)[bad:bad+4])
+		}
+		if args[0] == "--json" {
+			var answer any
+			if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+			row, _ := answer.(map[string]any)
+			if rows, ok := answer.([]any); ok && len(rows) == 1 {
+				row, _ = rows[0].(map[string]any)
+			}
+			if scene, _ := w.stash.Scene(tie); row["title"] != scene.Title {
+				t.Errorf("%q: the title is %q", args, row["title"])
+			}
+		}
+	}
+	if got, want := printable("a\tb\u009bc\u202ed\n"), `a b c\u202ed `; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

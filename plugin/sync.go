@@ -13,8 +13,8 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// drain works the queue. A queue that is paused or not set up yet is left as it is. It
-// logs while it works.
+// drain processes the queue, and logs meanwhile. While PlexSync is paused or not set up,
+// the queue is left as it is.
 func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
 	for _, problem := range s.problems {
 		if !problem.Fatal {
@@ -83,7 +83,7 @@ func (s *session) syncAll(ctx context.Context, _ NoArguments) (Count, error) {
 // recent is what "Sync recent scenes" calls recent.
 const recent = 24 * time.Hour
 
-// syncRecent queues the scenes that changed lately.
+// syncRecent queues the scenes that changed in the last 24 hours.
 func (s *session) syncRecent(ctx context.Context, _ NoArguments) (Count, error) {
 	now := time.Now()
 	var n Count
@@ -106,7 +106,8 @@ func (s *session) syncScene(ctx context.Context, q SceneRequest) (Count, error) 
 	return Count{1}, s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(q.Scene))
 }
 
-// compare compares the whole library, every item in full, and works what differs.
+// compare compares the whole library, reading every item in full, and processes what
+// differs.
 func (s *session) compare(ctx context.Context, _ NoArguments) (Compared, error) {
 	if err := worker.AskCompare(ctx, s.db, time.Now(), true); err != nil {
 		return Compared{}, err
@@ -139,7 +140,7 @@ func comparison(c worker.Comparing) Comparison {
 	}
 }
 
-// unlock takes PlexSync's locks off, for people who leave it.
+// unlock takes off the locks that PlexSync set in Plex, for people who leave it.
 func (s *session) unlock(ctx context.Context, _ NoArguments) (Count, error) {
 	w, err := s.ready(ctx)
 	if err != nil {
