@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"database/sql"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,14 +54,19 @@ func TestADamagedFileIsLoggedThoughAPageAsks(t *testing.T) {
 	w.task("Sync all scenes")
 	w.within(time.Minute, "no waker is left", func() bool { return len(wakers(t, w.dir)) == 0 })
 	path := filepath.Join(dataDir(w.dir), store.FileName)
-	data, err := os.ReadFile(path)
+	db, err := sql.Open("sqlite3", "file:"+path)
 	must(t, err)
-	for i := 4096; i < len(data); i++ { // all but the page with the schema
-		data[i] = byte(i * 7)
-	}
-	must(t, os.WriteFile(path, data, 0o600))
-	os.Remove(path + "-wal")
-	os.Remove(path + "-shm")
+	var root, size int64 // of the table of runs, which is not read before the page is answered
+	must(t, db.QueryRow(`SELECT rootpage FROM sqlite_master WHERE name = 'run'`).Scan(&root))
+	must(t, db.QueryRow(`PRAGMA page_size`).Scan(&size))
+	_, err = db.Exec(`PRAGMA wal_checkpoint(TRUNCATE)`)
+	must(t, err)
+	must(t, db.Close())
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	_, err = f.WriteAt(bytes.Repeat([]byte{7}, int(size)), (root-1)*size)
+	must(t, err)
+	must(t, f.Close())
 	logged := len(w.stash.Logs(0))
 	var o Overview
 	must(t, w.operation(map[string]any{"mode": "overview", "v": 1}, &struct{ Data *Overview }{&o}))
