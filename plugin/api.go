@@ -579,6 +579,15 @@ type Check struct {
 	Message string `json:"message"` // what was found, and what to do about it
 }
 
+// Build is which PlexSync this is: what "plexsync --json version" prints.
+type Build struct {
+	Version string `json:"version"` // of PlexSync
+	Commit  string `json:"commit"`  // that it was built from; "" if not by build.sh
+	Date    string `json:"date"`    // of the commit, RFC 3339; "" if not built by build.sh
+	System  string `json:"system"`  // such as linux/amd64
+	Go      string `json:"go"`      // the version of Go that it was built with
+}
+
 // ---- Answers without a version ----------------------------------------------------
 //
 // What operations that name no version are answered besides the above. Their names stay

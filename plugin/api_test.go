@@ -528,7 +528,7 @@ func TestTheInterfaceIsDocumented(t *testing.T) {
 	p.add("\n## Types\n")
 	types := interfaceTypes(t, false)
 	maps.Copy(types, interfaceTypes(t, true))
-	types["CallRequest"] = reflect.TypeFor[CallRequest]()
+	types["CallRequest"], types["Build"] = reflect.TypeFor[CallRequest](), reflect.TypeFor[Build]()
 	delete(types, "NoArguments")
 	sections := map[string]string{}
 	links := p.String()
@@ -539,7 +539,7 @@ func TestTheInterfaceIsDocumented(t *testing.T) {
 		links += section.String()
 	}
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
-		if name == "CallRequest" || strings.Contains(links, link(types[name])) { // others are only embedded
+		if name == "CallRequest" || name == "Build" || strings.Contains(links, link(types[name])) { // others are only embedded
 			p.add("%s", sections[name])
 		}
 	}

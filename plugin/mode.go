@@ -15,9 +15,9 @@ import (
 )
 
 // modes is all that PlexSync can be asked for, by the name that a call gives: by a task, an
-// operation, the page in Stash, or a shell. It is the one place that says what is
-// logged, what works the queue afterwards and what is answered. (A function, because a
-// hook should not pay for it.)
+// operation, the page in Stash, or a shell. It is the one place that says what is logged,
+// whether the queue is processed afterwards, and what is answered. (A function, because
+// a hook should not pay for it.)
 func modes() map[string]answerer {
 	return map[string]answerer{
 		// sync.go
@@ -55,8 +55,8 @@ func modes() map[string]answerer {
 
 // mode answers requests of the type Q by answers of the type A.
 type mode[Q, A any] struct {
-	// answer does what is asked. It neither logs its answer nor works the queue, except
-	// where that is what is asked.
+	// answer does what is asked. It neither logs its answer nor processes the queue,
+	// except where that is what is asked.
 	answer func(*session, context.Context, Q) (A, error)
 	// log shows an answer to whoever started a task; nil if there is nothing to show.
 	log func(*session, A)
@@ -90,8 +90,8 @@ func (m mode[Q, A]) prepare(c CallRequest, args map[string]any) (func(context.Co
 	return func(ctx context.Context, s *session) (any, error) { return m.page(ctx, s, q) }, nil
 }
 
-// task answers a task, an operation that names no version, or a shell: it logs, and works
-// the queue before it returns.
+// task answers a task, an operation that names no version, or a shell: it logs, and
+// processes the queue before it returns.
 func (m mode[Q, A]) task(ctx context.Context, s *session, q Q) (any, error) {
 	a, err := m.answer(s, ctx, q)
 	if err != nil {
@@ -110,7 +110,7 @@ func (m mode[Q, A]) task(ctx context.Context, s *session, q Q) (any, error) {
 }
 
 // page answers a call of the versioned interface. It logs nothing, because a page asks every
-// few seconds, and leaves the queue to a task of its own, because somebody waits.
+// few seconds, and leaves the queue to a task of its own, because a person waits.
 func (m mode[Q, A]) page(ctx context.Context, s *session, q Q) (any, error) {
 	a, err := m.answer(s, ctx, q)
 	if err == nil && m.drains {

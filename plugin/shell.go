@@ -162,13 +162,7 @@ func (c *shell) run(words []string) error {
 
 // version shows which PlexSync this is, for a bug report.
 func (c *shell) version() error {
-	v := struct {
-		Version string `json:"version"`
-		Commit  string `json:"commit,omitempty"`
-		Date    string `json:"date,omitempty"` // of the commit, RFC 3339
-		System  string `json:"system"`
-		Go      string `json:"go"`
-	}{System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
+	v := Build{System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	var rest string
 	v.Version, rest, _ = strings.Cut(stamp, "+")
 	v.Commit, v.Date, _ = strings.Cut(rest, "+")
