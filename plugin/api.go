@@ -92,7 +92,7 @@ type Class string
 
 func (Class) values() []string {
 	return texts(job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal)
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal)
 }
 
 // Kind is the kind of object in Stash that a job is about. All but a scene stand for the
@@ -217,7 +217,7 @@ type QueueRequest struct {
 type LettersRequest struct {
 	IDs    []int64 `json:"ids" min:"1"` // the letters' own ids
 	Class  Class   `json:"class"`       // only letters of this class
-	Review bool    `json:"review"`      // only letters that need your attention: all but not_in_plex
+	Review bool    `json:"review"`      // only letters that need your attention: all but not_in_plex and joined
 }
 
 // LetterListRequest is which part of the dead letters is wanted.
@@ -258,6 +258,7 @@ type Counts struct {
 	NextDue   Time `json:"next_due"`    // when the first waiting job is due; null if none waits
 	Dead      int  `json:"dead"`        // dead letters that need your attention
 	NotInPlex int  `json:"not_in_plex"` // dead letters of scenes that Plex lacks; they come back by themselves
+	Joined    int  `json:"joined"`      // dead letters of scenes that share an item with another; they come back by themselves
 }
 
 // Breaker is the circuit breaker that guards Plex.
@@ -475,6 +476,7 @@ type ExplainedField struct {
 	Plex   string  `json:"plex"`   // what Plex shows
 	Locked bool    `json:"locked"` // in Plex
 	Write  *string `json:"write"`  // what Plex would show afterwards; null if it would not be touched
+	Kept   bool    `json:"kept"`   // Plex shows another value than Stash has, and it stays because keepPlexEdits is on
 }
 
 // LastSync is what happened to a scene before.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strconv"
@@ -228,7 +229,7 @@ func TestTheValuesOfTheInterface(t *testing.T) {
 		{"breaker: open", breakerAnswer(open)},
 		{"breaker: half open", breakerAnswer(open.ProbeSucceeded())},
 		{"counts: nothing queued", countsOf(job.Counts{})},
-		{"counts", countsOf(job.Counts{Queued: 1, Due: 2, Leased: 3, Waiting: 4, NextDue: at(0), Dead: 5, NotInPlex: 6})},
+		{"counts", countsOf(job.Counts{Queued: 1, Due: 2, Leased: 3, Waiting: 4, NextDue: at(0), Dead: 5, NotInPlex: 6, Joined: 7})},
 		{"run: under way", runAnswer(run)},
 		{"run: ended", runs},
 		{"drained", Drained{Run: &runs}},
@@ -255,7 +256,7 @@ func TestTheValuesOfTheInterface(t *testing.T) {
 			Files: []worker.ExplainedFile{{Path: "/data/t.mp4", Mapped: "/media/t.mp4", Rule: "/data => /media"}},
 			Steps: []worker.ExplainedStep{{Rung: "path", Candidates: []string{"item 7: /media/t.mp4"}, Verdict: "found"}},
 			Items: []worker.ExplainedItem{{Key: "7", Path: "/media/t.mp4", Rung: "path", Poster: true, Background: true, Lock: []string{"title"}, Unlock: []string{"genre"},
-				Fields: []worker.ExplainedField{field, {Field: "genre", Plex: "Sea"}}}},
+				Fields: []worker.ExplainedField{field, {Field: "genre", Plex: "Sea", Kept: true}}}},
 			Last: worker.Last{Pushed: at(0), Queued: true, Due: at(1), LastError: "answered 500", DeadClass: job.ClassBusy, DeadError: "answered 500"}})},
 		{"preview: nothing", previewAnswer(worker.Previewed{})},
 		{"preview: only a poster", previewAnswer(worker.Previewed{Scenes: 1, Items: 1, First: []worker.PreviewedItem{{Scene: 12, Key: "7", Poster: true}}})},
@@ -281,6 +282,116 @@ func TestTheValuesOfTheInterface(t *testing.T) {
 		t.Error("the answers are no JSON")
 	}
 	golden(t, "testdata/interface.json", got.String())
+}
+
+// fill sets everything below v that can be set to something else than zero.
+func fill(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() {
+			v.Set(reflect.ValueOf(time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)))
+			return
+		}
+		for i := range v.NumField() {
+			if v.Field(i).CanSet() {
+				fill(v.Field(i))
+			}
+			if v.Type().Field(i).Name == "Rung" {
+				v.Field(i).SetString(match.RungPath.String())
+			}
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		fill(v.Index(0))
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(key)
+		fill(value)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
+	case reflect.String:
+		v.SetString("x")
+	case reflect.Bool:
+		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(7)
+	}
+}
+
+// filled is a value of which nothing is zero.
+func filled[T any]() (v T) {
+	fill(reflect.ValueOf(&v).Elem())
+	return v
+}
+
+// gaps lists what below v is zero.
+func gaps(v reflect.Value, path string) (all []string) {
+	switch {
+	case v.IsZero():
+		return []string{path}
+	case v.Type() == reflect.TypeFor[Time]():
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			all = append(all, gaps(v.Field(i), path+"."+v.Type().Field(i).Name)...)
+		}
+	case v.Kind() == reflect.Slice && v.Len() > 0:
+		return gaps(v.Index(0), path+"[]")
+	}
+	return all
+}
+
+// fields are the names of a struct's fields.
+func fields(t reflect.Type) (all []string) {
+	for i := range t.NumField() {
+		all = append(all, t.Field(i).Name)
+	}
+	return all
+}
+
+// TestTheAnswersLeaveNothingOut: what the program knows of a thing that it answers about, the
+// answer has, and in its place.
+func TestTheAnswersLeaveNothingOut(t *testing.T) {
+	for _, answer := range []any{
+		countsOf(filled[job.Counts]()), runAnswer(filled[job.Run]()), outage(filled[store.Outage]()), breakerAnswer(filled[job.Breaker]()),
+		queuedJob(filled[job.Job]()), problems(filled[[]config.Problem]())[0], explanation(filled[worker.Explanation]()),
+		previewAnswer(filled[worker.Previewed]()), pathCheck(filled[worker.PathCheck]()), comparison(filled[worker.Comparing]()),
+	} {
+		if missing := gaps(reflect.ValueOf(answer), fmt.Sprintf("%T", answer)); len(missing) > 0 {
+			t.Errorf("not answered: %v", missing)
+		}
+	}
+	for _, c := range []struct {
+		from, to reflect.Type
+		not      []string // what is no business of others
+	}{
+		{reflect.TypeFor[job.Counts](), reflect.TypeFor[Counts](), nil},
+		{reflect.TypeFor[job.Run](), reflect.TypeFor[Run](), []string{"Token"}},
+		{reflect.TypeFor[store.Outage](), reflect.TypeFor[Outage](), nil},
+		{reflect.TypeFor[job.Attempt](), reflect.TypeFor[Attempt](), nil},
+		{reflect.TypeFor[job.Letter](), reflect.TypeFor[Letter](), []string{"Subject"}},
+		{reflect.TypeFor[worker.Explanation](), reflect.TypeFor[Explanation](), nil},
+		{reflect.TypeFor[worker.ExplainedFile](), reflect.TypeFor[ExplainedFile](), nil},
+		{reflect.TypeFor[worker.ExplainedStep](), reflect.TypeFor[ExplainedStep](), nil},
+		{reflect.TypeFor[worker.ExplainedItem](), reflect.TypeFor[ExplainedItem](), nil},
+		{reflect.TypeFor[worker.ExplainedField](), reflect.TypeFor[ExplainedField](), nil},
+		{reflect.TypeFor[worker.Last](), reflect.TypeFor[LastSync](), nil},
+		{reflect.TypeFor[worker.Previewed](), reflect.TypeFor[Preview](), nil},
+		{reflect.TypeFor[worker.PreviewedItem](), reflect.TypeFor[PreviewedItem](), nil},
+		{reflect.TypeFor[worker.PathCheck](), reflect.TypeFor[PathCheck](), nil},
+		{reflect.TypeFor[worker.Found](), reflect.TypeFor[Found](), nil},
+		{reflect.TypeFor[worker.Comparing](), reflect.TypeFor[Comparison](), nil},
+		{reflect.TypeFor[config.Choice](), reflect.TypeFor[Field](), nil},
+		{reflect.TypeFor[config.Problem](), reflect.TypeFor[Problem](), nil},
+	} {
+		for _, name := range fields(c.from) {
+			if !slices.Contains(c.not, name) && !slices.Contains(fields(c.to), name) {
+				t.Errorf("%s leaves out the %s of %s", c.to, name, c.from)
+			}
+		}
+	}
 }
 
 // golden compares text with a file, or writes it.
@@ -318,9 +429,11 @@ func comments(t *testing.T) map[string]string {
 	files, err := filepath.Glob("*.go")
 	must(t, err)
 	files = append(files, "../internal/job/class.go")
+	bracketed, link := regexp.MustCompile(` \(\[[\w.]+\]\)`), regexp.MustCompile(`\[([\w.]+)\]`) // links of Go's documentation
 	add := func(name string, groups ...*ast.CommentGroup) {
 		for _, g := range groups {
-			if text := strings.Join(strings.Fields(g.Text()), " "); text != "" && all[name] == "" {
+			text := link.ReplaceAllString(bracketed.ReplaceAllString(strings.Join(strings.Fields(g.Text()), " "), ""), "$1")
+			if text != "" && all[name] == "" {
 				all[name] = text
 			}
 		}

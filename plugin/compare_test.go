@@ -389,7 +389,7 @@ func TestADestroyedSceneTakesOnlyItsLabelsAlong(t *testing.T) {
 	w.settle()
 	w.shows(f.items[0], map[string]string{"label": "Kids", "title": "Film 0", "genre": "Sea"})
 	w.shows(f.items[1], map[string]string{"label": "NAS, Stash"})
-	rows, err := w.db().PushedOfScenes(context.Background(), f.scenes[0])
+	rows, err := w.known().PushedOfScenes(context.Background(), f.scenes[0])
 	if err != nil || len(rows) != 0 {
 		t.Errorf("pushed %v, %v", rows, err)
 	}

@@ -42,7 +42,7 @@ func explanation(e worker.Explanation) Explanation {
 }
 
 func explainedField(f worker.ExplainedField) ExplainedField {
-	return ExplainedField{Field: f.Field, Wanted: f.Wanted, Base: f.Base, Plex: f.Plex, Locked: f.Locked, Write: f.Write}
+	return ExplainedField{Field: f.Field, Wanted: f.Wanted, Base: f.Base, Plex: f.Plex, Locked: f.Locked, Write: f.Write, Kept: f.Kept}
 }
 
 // rungs are the interface's names of the rungs.

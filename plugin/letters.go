@@ -47,7 +47,11 @@ func (s *session) itemsOf(ctx context.Context, letters []job.Letter) (map[int64]
 			scenes = append(scenes, l.Subject.ID)
 		}
 	}
-	pushed, err := s.db.PushedOfScenes(ctx, scenes...)
+	current, err := s.db.Current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	pushed, err := current.PushedOfScenes(ctx, scenes...)
 	keys := map[int64]string{}
 	for _, p := range pushed {
 		if !p.Untied() {

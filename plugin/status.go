@@ -73,7 +73,7 @@ func logStatus(s *session, x Status) {
 	if x.Waiting > 0 && !x.NextDue.IsZero() {
 		s.log.Info(fmt.Sprintf("The next is due %s", clock(x.NextDue)))
 	}
-	s.log.Info(fmt.Sprintf("Dead letters: %d need review, %d scenes are not in Plex", x.Dead, x.NotInPlex))
+	s.log.Info(fmt.Sprintf("Dead letters: %d need review, %d scenes are not in Plex, %d share an item with another scene", x.Dead, x.NotInPlex, x.Joined))
 	if x.Breaker.State == BreakerClosed {
 		s.log.Info("Plex: OK at last check")
 	} else {
@@ -122,7 +122,7 @@ func (s *session) waker(ctx context.Context) Waker {
 func countsOf(c job.Counts) Counts {
 	return Counts{
 		Queued: c.Queued, Due: c.Due, Leased: c.Leased, Waiting: c.Waiting, NextDue: Time{c.NextDue},
-		Dead: c.Dead, NotInPlex: c.NotInPlex,
+		Dead: c.Dead, NotInPlex: c.NotInPlex, Joined: c.Joined,
 	}
 }
 

@@ -77,6 +77,9 @@ func (s *session) syncAll(ctx context.Context, _ NoArguments) (Count, error) {
 	if err := s.db.LookAtCovers(ctx); err != nil {
 		return Count{}, err
 	}
+	if err := worker.AskListing(ctx, s.db); err != nil {
+		return Count{}, err
+	}
 	return Count{1}, s.db.Enqueue(ctx, time.Now(), job.PriorityBulk, job.Library())
 }
 

@@ -60,9 +60,14 @@ func TestAnEditOfEveryFieldArrives(t *testing.T) {
 	w.plex.ResetCounts()
 	w.edit(scene, map[string]any{"title": "Harbour at night – “live”"})
 	w.settle()
+	if c := w.plex.Counts(); c.Total != 1 || c.ByRoute["GET /identity"] != 1 {
+		t.Errorf("the second time Plex got %d requests, want to be asked who it is: %v\n%s", c.Total, c.ByRoute, w.log())
+	}
+	// A person who syncs everything has the listing read, and no item.
+	w.plex.ResetCounts()
 	w.task("Sync all scenes")
-	if c := w.plex.Counts(); c.Total != 0 {
-		t.Errorf("the second time Plex got %d requests: %v\n%s", c.Total, c.ByRoute, w.log())
+	if c := w.plex.Counts(); c.Writes+c.Uploads != 0 || c.ByRoute["GET /library/sections/{id}/all"] != 1 || c.Total > 4 {
+		t.Errorf("a sync of everything cost %v\n%s", c.ByRoute, w.log())
 	}
 }
 

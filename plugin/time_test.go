@@ -31,7 +31,7 @@ type bubble struct {
 	plex    *simplex.Server
 	section string
 	db      *store.Store
-	queue   worker.Queue // nil = db
+	queue   worker.Store // nil = db
 }
 
 func newBubble(t *testing.T) *bubble {
@@ -72,9 +72,9 @@ func (b *bubble) worker() *worker.Worker {
 	must(b, err)
 	queue := b.queue
 	if queue == nil {
-		queue = b.db
+		queue = bridge.Store(b.db)
 	}
-	return worker.New(worker.Deps{Queue: queue, Stash: bridge.Stash(st, false), Plex: bridge.Plex(b.client()), Log: slog.New(host.NewHandler(io.Discard, nil))},
+	return worker.New(worker.Deps{Store: queue, Stash: bridge.Stash(st, false), Plex: bridge.Plex(b.client()), Log: slog.New(host.NewHandler(io.Discard, nil))},
 		worker.Options{Merge: merge.DefaultOptions(), Rules: match.Rules{}})
 }
 
@@ -227,7 +227,7 @@ func TestAPoisonousItemIsTriedAtGrowingPausesAndStopsNobody(t *testing.T) {
 
 // leases counts how many jobs are leased at once.
 type leases struct {
-	*store.Store
+	worker.Store
 	got []int
 }
 
@@ -248,7 +248,7 @@ func TestAfterAnOutageTheRateRisesStepByStep(t *testing.T) {
 		b.drain()
 		b.plex.Set(func(o *simplex.Options) { o.Down = false })
 		time.Sleep(time.Minute)
-		l := &leases{Store: b.db}
+		l := &leases{Store: bridge.Store(b.db)}
 		b.queue = l
 		b.drain()
 		if want := []int{1, 2, 4, 8, 16, 32, 64, 100, 33, 0}; !slices.Equal(l.got, want) {

@@ -196,7 +196,7 @@ func TestASceneThatIsGoneLeavesNothingBehind(t *testing.T) {
 	w.settle()
 	w.shows(item, map[string]string{"title": "A"})
 	w.wantLog(simstash.LevelInfo, fmt.Sprintf("scene %d is no longer in Stash", scene))
-	pushed, err := w.db().PushedOfScenes(context.Background(), scene)
+	pushed, err := w.known().PushedOfScenes(context.Background(), scene)
 	if err != nil || len(pushed) != 0 || w.queued() != 0 {
 		t.Errorf("pushed %+v, %v; %d jobs", pushed, err, w.queued())
 	}

@@ -208,7 +208,11 @@ func awaits(ctx context.Context, db *store.Store, s *waker.State) (err error) {
 	if s.Awaits, err = db.Awaits(ctx); err != nil || !s.Awaits {
 		return err
 	}
-	sections, err := db.Sections(ctx)
+	current, err := db.Current(ctx)
+	if err != nil {
+		return err
+	}
+	sections, err := current.Sections(ctx)
 	for _, x := range sections {
 		if s.Looked.IsZero() || x.Since.Before(s.Looked) {
 			s.Looked = x.Since

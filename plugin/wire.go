@@ -54,7 +54,7 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		Hide:          s.hide,
 	}
 	return worker.New(worker.Deps{
-		Queue:    s.db,
+		Store:    bridge.Store(s.db),
 		Stash:    bridge.Stash(s.stash, c.Fields.Photos),
 		Plex:     bridge.Plex(px),
 		Log:      p.log,

@@ -10,12 +10,13 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"net"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Config is what the settings say. See the field of the same name in README.md.
@@ -269,8 +270,9 @@ func (r *reader) number(name string, fallback, low, high int) int {
 	return fallback
 }
 
-// list reads a list separated by commas or line feeds; an element in double quotes
-// may hold commas itself. Repeated and empty elements are dropped.
+// list reads a list separated by commas or line feeds. An element in double quotes is
+// taken as it is: it may hold commas, and blanks at its ends, which others lose.
+// Repeated and blank elements are dropped.
 func (r *reader) list(name string) []string {
 	text := r.text(name)
 	all, closed := splitList(text)
@@ -282,109 +284,57 @@ func (r *reader) list(name string) []string {
 
 func splitList(s string) (all []string, closed bool) {
 	var b strings.Builder
-	quoted := false
+	inside, kept := false, 0 // quotes; how much of the element is from them
 	end := func() {
-		if e := strings.TrimSpace(b.String()); e != "" && !slices.Contains(all, e) {
+		e := b.String()
+		if e = e[:kept] + strings.TrimRightFunc(e[kept:], unicode.IsSpace); kept == 0 {
+			e = strings.TrimSpace(e)
+		}
+		if strings.TrimSpace(e) != "" && !slices.Contains(all, e) {
 			all = append(all, e)
 		}
 		b.Reset()
+		kept = 0
 	}
 	for _, c := range s {
 		switch {
-		case c == '"' && (quoted || strings.TrimSpace(b.String()) == ""):
-			quoted = !quoted
-		case !quoted && (c == ',' || c == '\n' || c == '\r'):
+		case c == '"' && inside:
+			inside, kept = false, b.Len()
+		case c == '"' && strings.TrimSpace(b.String()) == "":
+			b.Reset()
+			inside = true
+		case !inside && (c == ',' || c == '\n' || c == '\r'):
 			end()
 		default:
 			b.WriteRune(c)
 		}
 	}
 	end()
-	return all, !quoted
+	return all, !inside
 }
 
-const urlExample = "for example http://192.168.1.10:32400"
-
-// plexURL reads Plex's address. Scheme and port may be left out: what a person
-// types is often just the host. Plex itself listens on 32400, which is taken for
-// http; an https address without a port is a proxy's and means 443.
-func (r *reader) plexURL(name string) string {
-	s, ok := asText(r.settings[name])
-	switch {
-	case !ok:
-		r.fatal(name, "is not a text; right would be Plex's address, %s", urlExample)
-		return ""
-	case s == "":
-		r.fatal(name, "is empty; set it to Plex's address as Stash can reach it, %s", urlExample)
-		return ""
-	case strings.Contains(strings.ToLower(s), "plex-token"):
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
-		return ""
-	case !strings.Contains(s, "://"):
-		s = "http://" + s
+// Choose returns which of Plex's movie libraries are synced, as ascending indexes, and
+// which of Libraries mean none; every one is if Libraries is empty. What a name means
+// is told at [fold.Choose].
+func (c Config) Choose(libraries []fold.Titled) (chosen []int, unknown []string) {
+	if len(c.Libraries) > 0 {
+		return fold.Choose(c.Libraries, libraries)
 	}
-	u, err := url.Parse(s)
-	// A token may be in what was typed, so it is never quoted.
-	switch {
-	case err != nil || !hostname(u.Hostname()):
-		r.fatal(name, "is not an address; right would be, %s", urlExample)
-	case u.Scheme != "http" && u.Scheme != "https":
-		r.fatal(name, "begins with %s://, must begin with http:// or https://", u.Scheme)
-	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
-	case !validPort(u.Port()):
-		r.fatal(name, "has the port %q, must be 1 to 65535; Plex's is 32400", u.Port())
-	default:
-		host := strings.TrimSuffix(u.Host, ":")
-		if u.Port() == "" && u.Scheme == "http" {
-			host = net.JoinHostPort(u.Hostname(), "32400")
-		}
-		path := strings.TrimRight(u.EscapedPath(), "/")
-		// Copied from the browser's address bar.
-		path = strings.TrimSuffix(strings.TrimSuffix(path, "/web/index.html"), "/web")
-		return u.Scheme + "://" + host + strings.TrimRight(path, "/")
+	for i := range libraries {
+		chosen = append(chosen, i)
 	}
-	return ""
+	return chosen, nil
 }
 
-// hostname reports whether s can be a host. "http" is the rest of a mistyped or
-// doubled scheme, "http:/nas".
-func hostname(s string) bool {
-	return s != "" && s != "http" && s != "https" && !strings.ContainsAny(s, " \t,;\"'<>()")
-}
-
-func validPort(p string) bool {
-	if p == "" {
-		return true
-	}
-	n, err := strconv.Atoi(p)
-	return err == nil && n >= 1 && n <= 65535
-}
-
-// token reads Plex's token. No message holds any of it.
-func (r *reader) token(name string) Secret {
-	s, ok := asText(r.settings[name])
-	if rest, found := strings.CutPrefix(s, "X-Plex-Token="); found {
-		s = rest // as it stands in an address of Plex's web page
-	}
-	switch {
-	case !ok:
-		r.fatal(name, "is not a text; paste the X-Plex-Token of the server's owner")
-	case s == "":
-		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
-	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }):
-		r.fatal(name, "holds characters that no token has; paste the X-Plex-Token alone")
-	default:
-		return Secret(s)
-	}
-	return ""
-}
-
-// Syncs reports whether the movie library with this key and title is one of Libraries;
-// every one is if Libraries is empty.
+// Syncs is [Config.Choose] for who looks at one library only, and so cannot tell of two
+// that a name fits which is meant.
 func (c Config) Syncs(key, title string) bool {
-	return len(c.Libraries) == 0 || slices.ContainsFunc(c.Libraries, func(name string) bool { return NamesLibrary(name, key, title) })
+	chosen, _ := c.Choose([]fold.Titled{{Key: key, Title: title}})
+	return len(chosen) > 0
 }
 
-// NamesLibrary reports whether name means the library with this key and title.
-func NamesLibrary(name, key, title string) bool { return strings.EqualFold(name, title) || name == key }
+// NamesLibrary reports whether name means the library with this key and title, if there
+// is no other.
+func NamesLibrary(name, key, title string) bool {
+	return Config{Libraries: []string{name}}.Syncs(key, title)
+}

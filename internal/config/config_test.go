@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // enough are the settings without which nothing works, and others on top.
@@ -48,6 +50,26 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"http://[::1]":                     "http://[::1]:32400",
 		"HTTPS://plex.example:":            "https://plex.example",
 		"http://nas//":                     "http://nas:32400",
+		"http://192.168.1.10:32400/web/index.html#!/server/0123abcd/details?key=%2Flibrary%2Fmetadata%2F1": "http://192.168.1.10:32400",
+		"192.168.1.10:32400/web/index.html#!/settings/server/0123abcd/general":                             "http://192.168.1.10:32400",
+		"http://nas:32400/web/":                          "http://nas:32400",
+		"http://nas:32400/#!/":                           "http://nas:32400",
+		"http://nas:32400/identity":                      "http://nas:32400",
+		"http://nas:32400/library/sections/1/all?type=1": "http://nas:32400",
+		"https://example.org/plex/web/index.html#!/":     "https://example.org/plex",
+		"https://example.org/library":                    "https://example.org/library",
+		"nas/:32400":                                     "http://nas:32400",
+		"http://nas/:32400/web/index.html":               "http://nas:32400",
+		"//nas:32400/":                                   "http://nas:32400",
+		`http:\\nas:32400\web`:                           "http://nas:32400",
+		`"http://nas:32400"`:                             "http://nas:32400",
+		"“http://nas:32400/”\u200b\n":                    "http://nas:32400",
+		"<http://nas:32400>":                             "http://nas:32400",
+		"\ufeffnas":                                      "http://nas:32400",
+		"https://192-168-1-10.0123abcd.plex.direct":      "https://192-168-1-10.0123abcd.plex.direct:32400",
+		"https://192-168-1-10.0123abcd.plex.direct:443":  "https://192-168-1-10.0123abcd.plex.direct:443",
+		"https://[fd00::1]/web":                          "https://[fd00::1]",
+		"web":                                            "http://web:32400",
 	} {
 		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
 		if c.PlexURL != want || len(problems) != 0 {
@@ -59,7 +81,7 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"http://":                         "is not an address",
 		"ftp://nas":                       "must begin with http:// or https://",
 		"http://nas:99999":                "1 to 65535",
-		"http://user:pass@nas":            "the address alone",
+		"http://user:s3cret@nas":          "the address alone",
 		"http://nas/?X-Plex-Token=s3cret": "the token belongs in plexToken",
 		"http://n as":                     "is not an address",
 		"http:/nas":                       "is not an address",
@@ -68,10 +90,19 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"http://nas:-1":                   "is not an address",
 		"http://nas/X-Plex-Token=s3cret":  "the token belongs in plexToken",
 		"http://nas/#s3cret":              "the address alone",
+		"user:s3cret@nas":                 "without a user name or password",
+		"http://user:99999/s3cret@nas":    "without a user name or password",
+		"http://nas:99999/s3cret":         "1 to 65535",
+		"nas/:s3cret":                     "1 to 65535",
+		"https://app.plex.tv/desktop/#!/": "is Plex's website, not your server",
+		"app.plex.tv/desktop":             "is Plex's website, not your server",
+		"https://www.PLEX.tv":             "is Plex's website, not your server",
+		"http://nas:32400/library/metadata/1?X-Plex-Token=s3cret": "the token belongs in plexToken",
+		`""`: "is empty",
 	} {
 		c, problems := Parse(enough(map[string]any{"plexUrl": typed}))
 		if c.Ready() || len(problems) != 1 || !strings.Contains(problems[0].String(), says) || !strings.HasPrefix(problems[0].String(), "plexUrl: ") ||
-			strings.Contains(problems[0].String(), "s3cret") || strings.Contains(problems[0].String(), "pass") {
+			strings.Contains(problems[0].String(), "s3cret") || strings.Contains(problems[0].String(), "99999") {
 			t.Errorf("%q: ready %v, %v; want %q", typed, c.Ready(), problems, says)
 		}
 	}
@@ -140,9 +171,43 @@ func TestNeverIsAnyNumberBelowZero(t *testing.T) {
 	}
 }
 
-func TestATokenIsTakenOutOfItsParameter(t *testing.T) {
-	if c, problems := Parse(enough(map[string]any{"plexToken": " X-Plex-Token=abc-DEF_1 "})); c.PlexToken.Reveal() != "abc-DEF_1" || len(problems) != 0 {
-		t.Error(problems)
+func TestATokenIsTakenOutOfWhatSurroundsIt(t *testing.T) {
+	const token = "s3cret-TOKEN_1xyz"
+	for _, text := range []string{
+		token, " " + token + "\n", `"` + token + `"`, "“" + token + "”", "'" + token + "'", "\ufeff" + token + "\u200b", "=" + token, token + "&includeGuids=1",
+		"X-Plex-Token=" + token, "&X-Plex-Token=" + token, "?X-Plex-Token=" + token, "x-plex-token=" + token + "&X-Plex-Language=en",
+		"http://192.168.1.10:32400/library/metadata/1?X-Plex-Token=" + token,
+		"https://192-168-1-10.0123abcd.plex.direct:32400/library/metadata/1?checkFiles=1&X-Plex-Token=" + token + "#x",
+		"http://nas/x?X-Plex-Token=&X-Plex-Token=" + token,
+		"X-Plex-Token: " + token, "curl -H 'X-Plex-Token: " + token + "' http://nas:32400", `"X-Plex-Token": "` + token + `",`, "X-Plex-Token%3D" + token,
+		`<Preferences PlexOnlineToken="` + token + `" PlexOnlineUsername="x"/>`, `{"authToken":"` + token + `"}`, "“X-Plex-Token=" + token + "”",
+	} {
+		if c, problems := Parse(enough(map[string]any{"plexToken": text})); c.PlexToken.Reveal() != token || len(problems) != 0 {
+			t.Errorf("%q: %q, %v", text, c.PlexToken.Reveal(), problems)
+		}
+	}
+	const jwt = "eyJhbGciOiJFZERTQSJ9.eyJ1c2VyIjp7fX0.c2ln-X_"
+	if c, problems := Parse(enough(map[string]any{"plexToken": "http://nas/?X-Plex-Token=" + jwt})); c.PlexToken.Reveal() != jwt || len(problems) != 0 {
+		t.Errorf("%q, %v", c.PlexToken.Reveal(), problems)
+	}
+	for text, says := range map[string]string{
+		"":                                "is empty",
+		`""`:                              "is empty",
+		"claim-s3cretAbCdEf1234":          "is a claim token",
+		` "CLAIM-s3cret"`:                 "is a claim token",
+		"PLEX_CLAIM=claim-s3cretAbCd":     "is a claim token",
+		"X-Plex-Token=claim-s3cret":       "is a claim token",
+		"http://s3cret:32400/web":         "is an address without a token",
+		"http://nas/s3cret?X-Plex-Token=": "has nothing after",
+		"s3cret s3cret":                   "holds characters that no token has",
+		"s3crét":                          "holds characters that no token has",
+		"s3c\u200bret":                    "holds characters that no token has",
+	} {
+		c, problems := Parse(enough(map[string]any{"plexToken": text}))
+		if c.Ready() || c.PlexToken != "" || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), "plexToken: ") ||
+			!strings.Contains(problems[0].Message, says) || strings.Contains(strings.ToLower(problems[0].Message), "s3cr") {
+			t.Errorf("%q: %v; want %q", text, problems, says)
+		}
 	}
 }
 
@@ -307,6 +372,42 @@ func TestABadValueIsToldWithItsNameAndReplaced(t *testing.T) {
 	}
 }
 
+func TestQuotesInAListKeepWhatIsInThem(t *testing.T) {
+	for text, want := range map[string][]string{
+		`" Movies"`:              {" Movies"},
+		` "a, b " , "c"d, " " ,`: {"a, b ", "cd"},
+		`Movies , "Movies "`:     {"Movies", "Movies "},
+		`say "hello", "x" "y"`:   {`say "hello"`, `x "y"`},
+		"\"a\nb\"\nc":            {"a\nb", "c"},
+	} {
+		if c, problems := Parse(enough(map[string]any{"plexLibraries": text})); !slices.Equal(c.Libraries, want) || len(problems) != 0 {
+			t.Errorf("%s: %q, want %q; %v", text, c.Libraries, want, problems)
+		}
+	}
+}
+
+func TestLibrariesAreChosen(t *testing.T) {
+	libraries := []fold.Titled{{Key: "1", Title: " Movies"}, {Key: "2", Title: "Films"}}
+	for text, want := range map[string]string{
+		"":                   "[0 1] []",
+		`" Movies"`:          "[0] []",
+		"movies":             "[0] []",
+		"2, Nights, Movies ": "[0 1] [Nights]",
+		"Nights":             "[] [Nights]",
+	} {
+		c, _ := Parse(enough(map[string]any{"plexLibraries": text}))
+		chosen, unknown := c.Choose(libraries)
+		if got := fmt.Sprint(chosen, unknown); got != want {
+			t.Errorf("%q chooses %s, want %s", text, got, want)
+		}
+		for i, l := range libraries {
+			if c.Syncs(l.Key, l.Title) != slices.Contains(chosen, i) {
+				t.Errorf("%q: alone, %+v is chosen otherwise", text, l)
+			}
+		}
+	}
+}
+
 func TestFieldsAreChosen(t *testing.T) {
 	standard, _ := Parse(enough(nil))
 	with := func(change func(*Fields)) Fields {
@@ -370,6 +471,8 @@ func TestTheTokenIsNeverPrinted(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add("plexUrl", "http://nas:32400/?X-Plex-Token=a", 1.5)
 	f.Add("fields", `-,+,"`, -1e300)
+	f.Add("plexToken", "https://u:p@nas/web/index.html#!/?X-Plex-Token%3D\u201dx", 0.0)
+	f.Add("plexUrl", "//[::1]/:32400/identity?a=b", 2.0)
 	f.Fuzz(func(t *testing.T, name, text string, number float64) {
 		for _, v := range []any{text, number, json.Number(text), []any{text}} {
 			c, problems := Parse(map[string]any{name: v, "plexUrl": text, "fields": text, "collections": text, "maxRetries": number})
@@ -380,6 +483,12 @@ func FuzzParse(f *testing.F) {
 				if p.Setting == "" || p.Message == "" {
 					t.Errorf("%+v", p)
 				}
+			}
+			if again, _ := Parse(enough(map[string]any{"plexUrl": c.PlexURL})); c.PlexURL != "" && (again.PlexURL != c.PlexURL || strings.ContainsAny(c.PlexURL, "@?#")) {
+				t.Errorf("%q is read as %q, and that as %q", text, c.PlexURL, again.PlexURL)
+			}
+			if strings.ContainsFunc(c.PlexToken.Reveal(), func(r rune) bool { return r <= ' ' || r >= 0x7F }) {
+				t.Errorf("%q is read as the token %q", text, c.PlexToken.Reveal())
 			}
 		}
 	})

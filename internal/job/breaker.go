@@ -82,6 +82,15 @@ func (b Breaker) Failure(now time.Time, class Class, message string) Breaker {
 	return b
 }
 
+// Outage notes a failure of a job which a second question has confirmed: the system
+// does not answer at all. It opens the breaker at once.
+func (b Breaker) Outage(now time.Time, class Class, message string) Breaker {
+	if b.Closed() && class.CountsForBreaker() {
+		b.Failures = max(b.Failures, BreakerThreshold-1)
+	}
+	return b.Failure(now, class, message)
+}
+
 // Probing notes that a probe starts now. It is stored before the probe is sent,
 // so that one process probes at a time and a prober that is killed does not
 // block the next: the time of the next probe is already set.

@@ -1,6 +1,9 @@
 package job
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Class says what kind of failure ended an attempt, and with it everything
 // that follows: whether the attempt counts, whether the breaker counts, whether
@@ -25,6 +28,11 @@ const (
 	ClassAmbiguous Class = "ambiguous"
 	// ClassRejected: Plex refused this edit (400, or 404 after a fresh look-up).
 	ClassRejected Class = "rejected"
+	// ClassJoined: the scene's only items hold files of other scenes too and belong to
+	// those, as when Plex joins films into one item. What Plex shows is no failure of
+	// the scene: it is counted and listed apart ([Class.Apart]), costs nothing, and ends
+	// by itself when the item is split in Plex or the scenes are merged in Stash.
+	ClassJoined Class = "joined"
 	// ClassGone: the subject is no longer in Stash.
 	ClassGone Class = "gone"
 	// ClassStashUnreachable: Stash could not be asked, or no longer accepts us.
@@ -45,7 +53,17 @@ func (c Class) Transient() bool {
 
 // Permanent reports whether trying again is pointless until a person does
 // something. ClassGone is neither transient nor permanent: it ends the job well.
-func (c Class) Permanent() bool { return c == ClassAmbiguous || c == ClassRejected }
+func (c Class) Permanent() bool {
+	return c == ClassAmbiguous || c == ClassRejected || c == ClassJoined
+}
+
+// ApartClasses are the classes for which [Class.Apart] is true.
+func ApartClasses() []Class { return []Class{ClassNotInPlex, ClassJoined} }
+
+// Apart reports whether dead letters of this class are counted and listed apart from
+// those that need a review: the scene is as it should be, and a change in Plex, once
+// it is seen, brings it back to life.
+func (c Class) Apart() bool { return slices.Contains(ApartClasses(), c) }
 
 // CountsForBreaker reports whether a failure of this class says something about
 // the remote system rather than about one item. Item errors never open the

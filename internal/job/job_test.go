@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,6 +79,7 @@ func TestAnOutcomeFollowsFromTheClass(t *testing.T) {
 		{"not in a Plex that holds a part", Job{}, fail(ClassNotInPlex), Policy{PlexIsSubset: true}, closed, Unchanged, 0, false},
 		{"ambiguous", Job{}, fail(ClassAmbiguous), Policy{}, closed, Dead, 0, false},
 		{"rejected", Job{}, fail(ClassRejected), Policy{}, closed, Dead, 0, false},
+		{"joined with another scene's file", Job{Attempt: 2}, fail(ClassJoined), Policy{PlexIsSubset: true}, out, Dead, 0, false},
 		{"unreachable", Job{Attempt: 99}, fail(ClassUnreachable), Policy{}, closed, Wait, 15 * time.Second, false},
 		{"unreachable in an outage", Job{}, fail(ClassUnreachable), Policy{}, out, Wait, 40 * time.Second, false},
 		{"unauthorized", Job{}, fail(ClassUnauthorized), Policy{}, out, Wait, 40 * time.Second, false},
@@ -96,7 +98,7 @@ func TestAnOutcomeFollowsFromTheClass(t *testing.T) {
 
 func TestTheBreakerOpensAfterFiveCountingFailures(t *testing.T) {
 	b := Breaker{System: Plex}
-	for _, class := range []Class{ClassBusy, ClassRejected, ClassAmbiguous, ClassNotInPlex, ClassInternal, ClassGone} {
+	for _, class := range []Class{ClassBusy, ClassRejected, ClassAmbiguous, ClassNotInPlex, ClassJoined, ClassInternal, ClassGone} {
 		for range 10 {
 			b = b.Failure(t0, class, "item")
 		}
@@ -171,7 +173,7 @@ func TestOneJobDecidesInHalfOpen(t *testing.T) {
 func TestAnErrorTellsWhetherToTryAgain(t *testing.T) {
 	for class, transient := range map[Class]bool{
 		ClassUnreachable: true, ClassUnauthorized: true, ClassBusy: true, ClassNotInPlex: true,
-		ClassStashUnreachable: true, ClassInternal: true, ClassAmbiguous: false, ClassRejected: false,
+		ClassStashUnreachable: true, ClassInternal: true, ClassAmbiguous: false, ClassRejected: false, ClassJoined: false,
 	} {
 		err := fail(class)
 		if errors.Is(err, ErrTransient) != transient || errors.Is(err, ErrPermanent) == transient {
@@ -190,6 +192,14 @@ func TestAnErrorTellsWhetherToTryAgain(t *testing.T) {
 	}
 	if cancel(); !Interrupted(ctx, fmt.Errorf("edit: %w", context.Canceled)) {
 		t.Error("our own cancelling is not recognised")
+	}
+}
+
+func TestWhatEndsByItselfIsListedApart(t *testing.T) {
+	for class, apart := range map[Class]bool{ClassNotInPlex: true, ClassJoined: true, ClassAmbiguous: false, ClassRejected: false, ClassBusy: false, ClassInternal: false, ClassNone: false} {
+		if class.Apart() != apart || slices.Contains(ApartClasses(), class) != apart {
+			t.Errorf("%s: apart %v, want %v", class, class.Apart(), apart)
+		}
 	}
 }
 

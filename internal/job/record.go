@@ -16,6 +16,10 @@ type Pushed struct {
 	Section string
 	// Path of the item's part, as Plex sees it.
 	Path string
+	// Size in bytes and Duration, in whole milliseconds, of the scene's file; 0 =
+	// unknown. They tell whether another item has the same file.
+	Size     int64
+	Duration time.Duration
 	// WantedHash of the state that the item was brought to. "" means that the
 	// item must be looked at even if the scene is unchanged.
 	WantedHash string
@@ -38,10 +42,16 @@ type Pushed struct {
 	// Seen is what the listing showed of the item when it was last read in full and
 	// was as we left it, see [Part.Seen]; "" if not since our last write.
 	Seen string
+	// Unread: it was written and not read back since, so that it is not known yet how
+	// Plex shows what was written.
+	Unread bool
+	// Contested counts how often in a row somebody had overwritten what we wrote, and
+	// we wrote it again.
+	Contested int
 }
 
 // OldKey begins a rating key that no longer means anything to Plex: the state is still
-// found by its path or its scene.
+// found by its path or its scene. Version 0.1.0 left such.
 const OldKey = "old-"
 
 // Untied reports whether the state has no item: its rating key must not be asked for.
@@ -55,7 +65,8 @@ const MetaCompare = "compare"
 // changed.
 func (p Part) Seen() string { return strconv.FormatInt(p.UpdatedAt, 10) + " " + p.Thumb }
 
-// Part is one row of the index: a part of an item in Plex.
+// Part is a part of an item in Plex: a file, with what is known of its item. It is a
+// row of the index, and what a scene is matched with.
 type Part struct {
 	// Key is the item's rating key, Index the part's position in it, from 0.
 	Key     string
@@ -64,12 +75,19 @@ type Part struct {
 	// Path is the part's file as Plex sees it.
 	Path string
 	// Name is what look-ups go by; set when a part is stored, not when it is read.
-	Name     Name
+	Name Name
+	// Size, in bytes, and Duration, in whole milliseconds, are 0 where they are not
+	// known; less is taken for 0.
 	Size     int64
-	Duration time.Duration // whole milliseconds; 0 = unknown
+	Duration time.Duration
 	// Thumb and UpdatedAt (seconds) are the item's, as the listing showed them.
 	Thumb     string
 	UpdatedAt int64
+	// Trashed: the item is in Plex's trash, which still lists it (with a deletedAt).
+	Trashed bool
+	// Optimized: Plex made this file itself, as an optimized version of another of the
+	// item's (its Media has the proxyType 42).
+	Optimized bool
 }
 
 // Name holds the folded forms of a path: of the whole, of its last element and
@@ -99,13 +117,17 @@ type Ended struct {
 	Outcome Outcome
 	// Title and Path of the scene, for a dead letter; may be empty.
 	Title, Path string
+	// Machine is the machine identifier of the Plex server that Pushed and Forget are
+	// about; "" if there are none.
+	Machine string
 	// Pushed is what was written to the scene's items.
 	Pushed []Pushed
 	// Forget are rating keys whose pushed state has moved to another key.
 	Forget []string
 	// Queue are subjects to be queued: the scenes of a performer.
 	Queue []Subject
-	// Missing are the files that were looked for, of a scene that is not in Plex.
+	// Missing are the files that were looked for, of a scene that is not in Plex or
+	// whose item is another scene's.
 	Missing []Lookup
 }
 
@@ -172,8 +194,9 @@ type Counts struct {
 	NextDue time.Time `json:"next_due,omitzero"`
 	// Dead letters that need a person's review.
 	Dead int `json:"dead"`
-	// NotInPlex are dead letters of that class, which need none.
+	// NotInPlex and Joined are dead letters of these classes, which need none.
 	NotInPlex int `json:"not_in_plex"`
+	Joined    int `json:"joined"`
 }
 
 // Which selects dead letters; the zero value selects all.
@@ -184,6 +207,6 @@ type Which struct {
 	Class Class
 	// Subject; zero = any.
 	Subject Subject
-	// Review: only those that need a person, that is all but not_in_plex.
+	// Review: only those that need a person, that is all but [Class.Apart].
 	Review bool
 }

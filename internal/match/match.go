@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/plexsync/plexsync/internal/fold"
+	"github.com/plexsync/plexsync/internal/job"
 )
 
 // File is a file of a scene, with its path as Stash sees it. Size, in bytes, and
@@ -16,17 +19,10 @@ type File struct {
 	Duration time.Duration
 }
 
-// Part is a part of an item, with its path as Plex sees it. Size, in bytes, and
-// Duration are 0 where they are not known; less is taken for 0.
-type Part struct {
-	// Key is the item's rating key, Index the part's position in it, from 0.
-	Key      string
-	Section  string
-	Index    int
-	Path     string
-	Size     int64
-	Duration time.Duration
-}
+// Part is a part of an item, as the index holds it: package job has the word. A match
+// goes by its item's Key and Section, its Index, Path, Size and Duration; the rest goes
+// along into the hit.
+type Part = job.Part
 
 // Input is what a match is made from.
 type Input struct {
@@ -34,8 +30,8 @@ type Input struct {
 	Rules Rules
 	// PushedKeys are the rating keys that were written for the scene before.
 	PushedKeys []string
-	// Parts are the candidates: every part whose [PathKey] is that of a mapped file,
-	// or else, if there is none, whose [BaseKey] is that of a file. Others do no
+	// Parts are the candidates: every part whose [fold.Path] is that of a mapped file,
+	// or else, if there is none, whose [fold.Base] is that of a file. Others do no
 	// harm.
 	Parts []Part
 	// Truncated: more parts share a file's name than are given, so a name alone
@@ -95,7 +91,9 @@ type Step struct {
 // lists candidates, cannot be told from others.
 type Result struct {
 	// Hits are ordered by rating key.
-	Hits      []Hit
+	Hits []Hit
+	// Ambiguous are the candidates, one part of each, that the last rung which found
+	// several could not tell apart.
 	Ambiguous []Part
 	Steps     []Step
 	// Suggest is the path rule that would explain a hit by name; nil if there is
@@ -105,30 +103,52 @@ type Result struct {
 
 // Match goes down the rungs and stops at the first that gives an answer. At the
 // certain ones (1 to 3) every item that holds one of the scene's files is the
-// scene's; at the others there must be exactly one. The answer does not depend on
+// scene's; at the others there must be exactly one, and several that one of them
+// cannot tell apart are handed to the next. What is in Plex's trash, or an optimized
+// version, is no candidate while another part fits. The answer does not depend on
 // the order of the input.
 func Match(in Input) Result {
+	kept := in
+	kept.Parts = slices.DeleteFunc(slices.Clone(in.Parts), spare)
+	r := match(kept)
+	if len(kept.Parts) == len(in.Parts) || len(r.Hits) > 0 {
+		return r
+	}
+	// A path that is certain beats names that are not.
+	if all := match(in); len(r.Ambiguous) == 0 || len(all.Hits) > 0 && all.Hits[0].Rung <= RungFolded {
+		return all
+	}
+	return r
+}
+
+// spare reports whether p stands for its film only while nothing better does.
+func spare(p Part) bool { return p.Trashed || p.Optimized }
+
+func match(in Input) Result {
 	var r Result
 	bases := make([]string, len(in.Parts))
 	for i, p := range in.Parts {
-		bases[i] = BaseKey(p.Path)
+		bases[i] = fold.Base(p.Path)
 	}
 	if r.certain(in, bases) {
 		return r
 	}
-	all := namesakes(in, bases)
+	all := namesakes(in, bases) // those that no rung has ruled out
 	for _, rung := range []Rung{RungSize, RungTail, RungName} {
-		var fit []pair
-		for _, of := range all {
-			switch rung {
-			case RungSize:
-				fit = append(fit, bySize(of)...)
-			case RungTail:
-				fit = append(fit, byTail(of)...)
-			case RungName:
-				fit = append(fit, of...)
+		fits := make([][]pair, len(all))
+		for i, of := range all {
+			switch {
+			case rung == RungSize:
+				fits[i] = bySize(of)
+			case rung == RungTail:
+				fits[i] = byTail(of)
+			case len(r.Ambiguous) > 0:
+				fits[i] = byDuration(of)
+			default:
+				fits[i] = of
 			}
 		}
+		fit := slices.Concat(fits...)
 		slices.SortFunc(fit, comparePairs)
 		proof := 0 // the pair that tells of the item
 		if rung == RungName {
@@ -141,27 +161,35 @@ func Match(in Input) Result {
 		step := Step{Rung: rung, Candidates: parts, Verdict: "no item"}
 		switch {
 		case len(parts) == 0:
-			r.Steps = append(r.Steps, step)
-			continue
-		case len(parts) > 1 && rung == RungName:
-			r.Ambiguous = parts
-			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
-		case len(parts) > 1:
-			r.Ambiguous = parts
-			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))
-		case rung == RungName && in.Truncated:
+		case len(parts) == 1 && rung == RungName && in.Truncated:
 			r.Ambiguous = parts
 			step.Verdict = "item " + parts[0].Key + ", but more files have the name than were looked at"
-		default:
+		case len(parts) == 1:
 			p := fit[proof]
+			step.Verdict = told(*p.part)
+			r.Steps = append(r.Steps, step)
 			r.Hits = []Hit{{Key: p.part.Key, Section: p.part.Section, Rung: rung, Part: *p.part, File: *p.file}}
 			r.Suggest = SuggestRule(p.file.Path, p.part.Path)
-			step.Verdict = "item " + p.part.Key
+			r.Ambiguous = nil
+			return r
+		case rung == RungName:
+			r.Ambiguous = parts
+			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
+		default:
+			r.Ambiguous, all = parts, fits
+			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))
 		}
 		r.Steps = append(r.Steps, step)
-		return r
 	}
 	return r
+}
+
+// told is how a verdict names an item.
+func told(p Part) string {
+	if p.Trashed {
+		return "item " + p.Key + ", which is in Plex's trash"
+	}
+	return "item " + p.Key
 }
 
 // certain tries rungs 1 to 3 together. A path that does not end in a name is no
@@ -172,29 +200,48 @@ func (r *Result) certain(in Input, bases []string) bool {
 		pushed[k] = true
 	}
 	paths := make([]string, len(in.Parts)) // folded when first asked for
+	// at returns the parts that hold the file of a path, and whether one has exactly
+	// this path. On a disk that tells cases apart, a file that has its own part is not
+	// also the one whose name differs only in case. On Windows it is.
+	at := func(path string) (held []int, exact bool) {
+		base, key := fold.Base(path), fold.Path(path)
+		if base == "" {
+			return nil, false
+		}
+		exact = slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == path })
+		for i, p := range in.Parts {
+			switch {
+			case p.Path == path:
+				held = append(held, i)
+				continue
+			case bases[i] != base, exact && !onWindows(p.Path):
+				continue
+			case paths[i] == "":
+				paths[i] = fold.Path(p.Path)
+			}
+			if paths[i] == key {
+				held = append(held, i)
+			}
+		}
+		return held, exact
+	}
 	hits := map[string]Hit{}
 	for _, f := range in.Files {
-		mapped, _ := in.Rules.Map(f.Path)
-		base, key := BaseKey(mapped), PathKey(mapped)
-		if base == "" {
-			continue
+		// One of the file's possible paths is its own: the first that Plex has exactly,
+		// or else the first that it has.
+		var held []int
+		var path string
+		sure := false
+		for _, m := range in.Rules.MapAll(f.Path) {
+			if parts, exact := at(m.Path); len(parts) > 0 && (held == nil || exact && !sure) {
+				held, path, sure = parts, m.Path, exact
+			}
 		}
-		exact := slices.ContainsFunc(in.Parts, func(p Part) bool { return p.Path == mapped })
-		for i, p := range in.Parts {
-			rung := RungPath
-			if p.Path != mapped {
-				// On a disk that tells cases apart, a file that has its own part is not
-				// also the one whose name differs only in case. On Windows it is.
-				if bases[i] != base || exact && !onWindows(p.Path) {
-					continue
-				}
-				if paths[i] == "" {
-					paths[i] = PathKey(p.Path)
-				}
-				if paths[i] != key {
-					continue
-				}
-				rung = RungFolded
+		for _, i := range held {
+			p := in.Parts[i]
+			rung := RungFolded
+			if p.Path == path {
+				rung = RungPath
 			}
 			if pushed[p.Key] {
 				rung = RungPushed
@@ -211,15 +258,15 @@ func (r *Result) certain(in Input, bases []string) bool {
 	slices.SortFunc(r.Hits, func(a, b Hit) int { return compareKeys(a.Key, b.Key) })
 	for _, rung := range []Rung{RungPushed, RungPath, RungFolded} {
 		s := Step{Rung: rung, Verdict: "no item"}
-		var keys []string
+		var items []string
 		for _, h := range r.Hits {
 			if h.Rung == rung {
 				s.Candidates = append(s.Candidates, h.Part)
-				keys = append(keys, h.Key)
+				items = append(items, told(h.Part))
 			}
 		}
-		if len(keys) > 0 {
-			s.Verdict = "item " + strings.Join(keys, ", ")
+		if len(items) > 0 {
+			s.Verdict = strings.Join(items, ", ")
 		}
 		r.Steps = append(r.Steps, s)
 	}
@@ -255,7 +302,7 @@ func comparePairs(a, b pair) int {
 func namesakes(in Input, bases []string) [][]pair {
 	all := make([][]pair, len(in.Files))
 	for i := range in.Files {
-		base := BaseKey(in.Files[i].Path)
+		base := fold.Base(in.Files[i].Path)
 		if base == "" {
 			continue
 		}
@@ -279,6 +326,18 @@ func (p pair) contradict() bool {
 func bySize(of []pair) (fit []pair) {
 	for _, p := range of {
 		if p.file.Size > 0 && p.file.Size == p.part.Size {
+			fit = append(fit, p)
+		}
+	}
+	return fit
+}
+
+// byDuration returns those of a file's pairs whose durations do not speak against it.
+// It tells apart what a surer rung could not; a name by itself is not proof enough to
+// set another file of that name aside.
+func byDuration(of []pair) (fit []pair) {
+	for _, p := range of {
+		if p.file.Duration <= 0 || p.part.Duration <= 0 || p.agree() {
 			fit = append(fit, p)
 		}
 	}
@@ -313,7 +372,7 @@ func commonTail(a, b string) int {
 		var x, y string
 		a, x = last(a)
 		b, y = last(b)
-		if x == "" || x != y && fold(x) != fold(y) {
+		if x == "" || x != y && fold.Element(x, false) != fold.Element(y, false) {
 			return n
 		}
 	}
@@ -322,7 +381,7 @@ func commonTail(a, b string) int {
 // last cuts the last element off path; slashes after it do not count. The element
 // is "" at the root.
 func last(path string) (dir, element string) {
-	return split(strings.TrimRight(path, `/\`))
+	return fold.Split(strings.TrimRight(path, `/\`))
 }
 
 // Agree reports whether two durations are those of one film: both known, and at
@@ -336,15 +395,15 @@ func Agree(a, b time.Duration) bool {
 // sense, do not end alike, or the rule cannot be written in the setting. A prefix
 // is a whole root ("/") only if there is no other: such a rule claims every path.
 func SuggestRule(path, plexPath string) *Rule {
-	want := PathKey(plexPath)
-	if PathKey(path) == want {
+	want := fold.Path(plexPath)
+	if fold.Path(path) == want {
 		return nil
 	}
 	from, to := path, plexPath
 	for n := 0; ; n++ {
-		d1, b1 := split(from)
-		d2, b2 := split(to)
-		if b1 == "" || b1 != b2 && fold(b1) != fold(b2) || n > 0 && (d1 == "" || d2 == "") {
+		d1, b1 := fold.Split(from)
+		d2, b2 := fold.Split(to)
+		if b1 == "" || b1 != b2 && fold.Element(b1, false) != fold.Element(b2, false) || n > 0 && (d1 == "" || d2 == "") {
 			break
 		}
 		from, to = d1, d2
@@ -358,7 +417,7 @@ func SuggestRule(path, plexPath string) *Rule {
 	}
 	// A name that itself holds a backslash is cut where no folder ends, and files
 	// whose names differ are not mapped to each other.
-	if mapped, _ := (Rules{rule}).Map(path); len(from) == len(path) || PathKey(mapped) != want {
+	if mapped, _ := (Rules{rule}).Map(path); len(from) == len(path) || fold.Path(mapped) != want {
 		return nil
 	}
 	return &rule

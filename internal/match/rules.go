@@ -1,76 +1,172 @@
 // Package match decides which item of Plex a scene of Stash is: path rules, and
 // six rungs from certain to likely. It is pure: the candidates are handed in,
-// and nothing is ever guessed. Several items that fit equally are ambiguous.
+// and nothing is ever guessed. Several items that fit equally are ambiguous. Its words
+// are package job's, so that what the index holds is matched as it is.
 package match
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
-	"golang.org/x/text/unicode/norm"
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Rule maps a path prefix as Stash sees it to the prefix under which Plex sees
 // the same folder.
 type Rule struct{ From, To string }
 
-// String is the rule as it is written in the setting.
-func (r Rule) String() string { return r.From + " => " + r.To }
+// String is the rule as it is written in the setting, in quotes where it must be:
+// [ParseRules] reads it back.
+func (r Rule) String() string { return quote(r.From) + " => " + quote(r.To) }
 
-// Rules are the path rules of the settings. The zero value has none: both servers
-// see the same paths.
+// Rules are the path rules of the settings, in their order. The zero value has none:
+// both servers see the same paths.
 type Rules []Rule
 
 const arrow = "=>"
 
 // ParseRules reads path rules as they are written in the setting pathRules:
 // "/data => /media; D:\videos => /videos", separated by semicolons or line
-// breaks. Text without a rule gives none. Every rule that is wrong is named in
-// the error, all at once; the others are returned beside it. A rule given twice
-// counts once.
+// breaks. A path in double quotes, either side, is taken as it is, with semicolons,
+// arrows, and blanks at its ends; a quote in it is written twice. Text without a rule
+// gives none. One prefix may have several targets: the rules stay in their order.
+// Every rule that is wrong is named in the error, all at once; the others are
+// returned beside it. A rule given twice counts once.
 func ParseRules(s string) (Rules, error) {
 	var rules Rules
 	var errs []error
-	seen := map[string]string{}
-	for text := range strings.FieldsFuncSeq(s, func(r rune) bool { return r == ';' || r == '\n' || r == '\r' }) {
-		text = strings.TrimSpace(text)
+	seen := map[[2]string]bool{}
+	for s != "" {
+		text, sides, trouble, rest := nextRule(s)
+		s = rest
 		if text == "" {
 			continue
 		}
 		bad := func(what string) {
 			errs = append(errs, fmt.Errorf("path rule %q: %s; right would be, for example, /data => /media", text, what))
 		}
-		from, to, ok := strings.Cut(text, arrow)
-		from, to = strings.TrimSpace(from), strings.TrimSpace(to)
 		switch {
-		case !ok:
-			bad("has no arrow (=>) between Stash's path and Plex's")
+		case trouble != "":
+			bad(trouble)
 			continue
-		case strings.Contains(to, arrow):
-			bad("has two arrows; separate rules with a semicolon")
+		case len(sides) < 2:
+			bad("has no arrow (=>) between Stash's path and Plex's" + quoting)
 			continue
+		case len(sides) > 2:
+			bad("has two arrows; separate rules with a semicolon, and put a path with an arrow in it in quotes")
+			continue
+		}
+		from, to := sides[0], sides[1]
+		switch {
 		case from == "" || to == "":
-			bad("has a path on one side of the arrow only")
+			bad("has a path on one side of the arrow only" + quoting)
 			continue
 		case strings.ContainsRune(from+to, 0):
 			bad("holds a NUL character")
 			continue
 		case !absolute(from) || !absolute(to):
-			bad("both paths must be absolute, like /data, D:\\videos or \\\\nas\\videos")
+			bad("both paths must be absolute, like /data, D:\\videos or \\\\nas\\videos" + quoting)
 			continue
 		}
-		key, target := folderKey(from), folderKey(to)
-		if old, twice := seen[key]; twice {
-			if old != target {
-				bad(fmt.Sprintf("maps %s a second time, to another path", from))
-			}
-			continue
+		if key := [2]string{folderKey(from), folderKey(to)}; !seen[key] {
+			seen[key] = true
+			rules = append(rules, Rule{From: from, To: to})
 		}
-		seen[key] = target
-		rules = append(rules, Rule{From: from, To: to})
 	}
 	return rules, errors.Join(errs...)
+}
+
+// quoting is what helps who has a folder that is taken for something else.
+const quoting = ` (a path with a semicolon in it, or a blank at its end, goes in double quotes: "/data/a;b" => /media)`
+
+// nextRule cuts the first rule off s and returns its text and the paths between its
+// arrows. trouble is what is wrong with its quotes, "" if nothing is.
+func nextRule(s string) (text string, sides []string, trouble, rest string) {
+	var side strings.Builder
+	quoted, blank := false, true // of the side so far
+	end := func() {
+		path := side.String()
+		if !quoted {
+			path = strings.TrimSpace(path)
+		}
+		sides = append(sides, path)
+		side.Reset()
+		quoted, blank = false, true
+	}
+	i := 0
+	for i < len(s) && trouble == "" {
+		c, size := utf8.DecodeRuneInString(s[i:])
+		switch {
+		case c == ';' || c == '\n' || c == '\r':
+			end()
+			return strings.TrimSpace(s[:i]), sides, "", s[i+size:]
+		case strings.HasPrefix(s[i:], arrow):
+			end()
+			size = len(arrow)
+		case blank && isQuote(c):
+			var path string
+			if path, size = unquote(s[i:]); size == 0 {
+				trouble, size = "has a double quote that is never closed", len(s)-i
+				break
+			}
+			side.Reset()
+			side.WriteString(path)
+			quoted, blank = true, false
+		case quoted && !unicode.IsSpace(c):
+			trouble = "has text after a closing double quote; a quote in a path is written twice"
+		case !quoted:
+			side.WriteString(s[i : i+size])
+			blank = blank && unicode.IsSpace(c)
+		}
+		i += size
+	}
+	end()
+	if trouble != "" {
+		// The rest of the rule is not understood; the next begins after its end.
+		if n := strings.IndexAny(s[i:], ";\n\r"); n >= 0 {
+			return strings.TrimSpace(s[:i+n]), sides, trouble, s[i+n+1:]
+		}
+		i = len(s)
+	}
+	return strings.TrimSpace(s[:i]), sides, trouble, s[i:]
+}
+
+// isQuote reports whether c begins a path in quotes. Editors curl them.
+func isQuote(c rune) bool { return strings.ContainsRune("\"“”„", c) }
+
+// unquote reads the quoted text at the start of s and returns it with the number of
+// bytes that it takes; 0 if the quotes are never closed. Two closing quotes are one of
+// the text.
+func unquote(s string) (text string, size int) {
+	open, i := utf8.DecodeRuneInString(s)
+	closes := func(c rune) bool { return c == open || open != '"' && c != '"' && isQuote(c) }
+	var b strings.Builder
+	for i < len(s) {
+		c, n := utf8.DecodeRuneInString(s[i:])
+		if closes(c) {
+			again, m := utf8.DecodeRuneInString(s[i+n:])
+			if m == 0 || again != c {
+				return b.String(), i + n
+			}
+			i += m
+		}
+		b.WriteString(s[i : i+n])
+		i += n
+	}
+	return "", 0
+}
+
+// quote writes a path as ParseRules reads it.
+func quote(path string) string {
+	first, _ := utf8.DecodeRuneInString(path)
+	if strings.TrimSpace(path) == path && !strings.ContainsAny(path, ";\n\r") && !strings.Contains(path, arrow) && !isQuote(first) {
+		return path
+	}
+	return `"` + strings.ReplaceAll(path, `"`, `""`) + `"`
 }
 
 // root is what a path starts from. Prefixes apply only to paths of the same root.
@@ -125,16 +221,6 @@ func next(path string, windows bool) (element, rest string) {
 	return path, ""
 }
 
-// elementKey is the form in which the elements of prefixes are compared. A rule is
-// typed in NFC, a folder of macOS may be spelt in NFD.
-func elementKey(element string, windows bool) string {
-	element = norm.NFC.String(element)
-	if windows {
-		element = strings.ToLower(element)
-	}
-	return element
-}
-
 // folderKey is equal for two spellings of one folder.
 func folderKey(p string) string {
 	r, windows := rootOf(p)
@@ -144,43 +230,78 @@ func folderKey(p string) string {
 	var key strings.Builder
 	fmt.Fprint(&key, int(r))
 	for e, rest := next(p, windows); e != ""; e, rest = next(rest, windows) {
-		key.WriteString("/" + elementKey(e, windows))
+		key.WriteString("/" + fold.Element(e, !windows))
 	}
 	return key.String()
 }
 
-// Map returns the path under which Plex sees a path of Stash's, and the rule that
-// says so, one of r. The longest prefix wins, and a prefix ends where a folder's
-// name ends; slashes that are doubled or at the end do not count. Without a rule
-// that applies the path is returned as it is, with nil. The result has
-// backslashes if the rule's right side is a drive or a share (\\nas) of Windows,
-// else slashes.
-func (r Rules) Map(path string) (string, *Rule) {
-	var rule *Rule
-	longest, rest := -1, ""
+// Mapped is a path as Plex may see it, and the rule that says so; nil if none applies
+// and both see the same.
+type Mapped struct {
+	Path string
+	Rule *Rule
+}
+
+// MapAll returns the paths under which Plex may see a path of Stash's, each once, at
+// least one. The longest prefix wins, and a prefix ends where a folder's name ends;
+// slashes that are doubled or at the end do not count. Of rules with one prefix (a pool
+// of disks is one folder to Stash and several to Plex) each gives a path, in their
+// order, which is the order to try them in. Without a rule that applies it is the path
+// as it is. A result has backslashes if its rule's right side is a drive or a share
+// (\\nas) of Windows, else slashes.
+func (r Rules) MapAll(path string) []Mapped {
+	var all []Mapped
+	longest := 0
 	for i := range r {
-		if tail, n := cutFolder(path, r[i].From); n > longest {
-			rule, rest, longest = &r[i], tail, n
+		rest, n := cutFolder(path, r[i].From)
+		if n < longest || n < 0 {
+			continue
+		}
+		if n > longest {
+			all, longest = nil, n
+		}
+		to := r[i].join(path, rest)
+		if !slices.ContainsFunc(all, func(m Mapped) bool { return m.Path == to }) {
+			all = append(all, Mapped{to, &r[i]})
 		}
 	}
-	if rule == nil {
-		return path, nil
+	if all == nil {
+		return []Mapped{{path, nil}}
 	}
-	if onWindows(path) || onWindows(rule.From) {
+	return all
+}
+
+// Map returns the first path of [Rules.MapAll] and its rule, one of r.
+func (r Rules) Map(path string) (string, *Rule) {
+	m := r.MapAll(path)[0]
+	return m.Path, m.Rule
+}
+
+// Maps reports whether plexPath is one of the paths of [Rules.MapAll], letters' case
+// and Unicode form aside.
+func (r Rules) Maps(path, plexPath string) bool {
+	want := fold.Path(plexPath)
+	return slices.ContainsFunc(r.MapAll(path), func(m Mapped) bool { return fold.Path(m.Path) == want })
+}
+
+// join is the path that follows r's right side, rest being what follows its left side
+// in path.
+func (r Rule) join(path, rest string) string {
+	if onWindows(path) || onWindows(r.From) {
 		rest = strings.ReplaceAll(rest, `\`, "/")
 	}
-	to := rule.To
+	to := r.To
 	if !onWindows(to) {
 		if to = strings.TrimRight(to, "/"); rest != "" || to == "" {
 			to += "/"
 		}
-		return to + rest, rule
+		return to + rest
 	}
 	to = strings.TrimRight(strings.ReplaceAll(to, "/", `\`), `\`)
 	if rest != "" || len(to) <= len("D:") {
 		to += `\`
 	}
-	return to + strings.ReplaceAll(rest, "/", `\`), rule
+	return to + strings.ReplaceAll(rest, "/", `\`)
 }
 
 // cutFolder cuts the folder from off path. It returns what follows, without slashes
@@ -201,7 +322,7 @@ func cutFolder(path, from string) (rest string, elements int) {
 		if want, from = next(from, windows); want == "" {
 			return strings.TrimLeft(rest, slashes), elements
 		}
-		if have, rest = next(rest, windows); have != want && elementKey(have, windows) != elementKey(want, windows) {
+		if have, rest = next(rest, windows); have != want && fold.Element(have, !windows) != fold.Element(want, !windows) {
 			return "", -1
 		}
 		elements++

@@ -17,6 +17,7 @@ var (
 	someText  = rapid.SampledFrom([]string{"", "a", "b", "c"})
 	someDate  = rapid.SampledFrom([]string{"", "2020", "2021-02-03", "soon"})
 	someNames = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"x", "y", "Y", "z, w", "é"}), 0, 4, Fold)
+	somePlace = rapid.SampledFrom([]string{"", "", "Prague"})
 	someURL   = rapid.SampledFrom([]string{"", "http://stash/1", "http://stash/2"})
 )
 
@@ -31,7 +32,7 @@ func someScene(t *rapid.T) Scene {
 		s.Studio = &StudioOf{ID: 1, Name: name, Parent: &StudioOf{ID: 2, Name: "x"}}
 	}
 	for i, n := range someNames.Draw(t, "performers") {
-		s.Performers = append(s.Performers, Person{int64(i), n, someURL.Draw(t, "photo")})
+		s.Performers = append(s.Performers, Person{int64(i), n, somePlace.Draw(t, "disambiguation"), someURL.Draw(t, "photo")})
 	}
 	for i, n := range someNames.Draw(t, "tags") {
 		s.Tags = append(s.Tags, Named{int64(i), n})
@@ -397,7 +398,7 @@ func TestTheOrderInWhichStashListsIsOfNoMatter(t *testing.T) {
 		s := someScene(t)
 		// Stash may hold two performers of one name, and names that differ in case.
 		for i, n := range rapid.SliceOfN(rapid.SampledFrom([]string{"x", "X", "Y", "é", "É"}), 0, 4).Draw(t, "more names") {
-			s.Performers = append(s.Performers, Person{int64(100 + i), n, someURL.Draw(t, "photo")})
+			s.Performers = append(s.Performers, Person{int64(100 + i), n, "", someURL.Draw(t, "photo")})
 			s.Tags = append(s.Tags, Named{int64(100 + i), n})
 			s.Groups = append(s.Groups, Named{int64(100 + i), n})
 		}
@@ -434,7 +435,7 @@ func TestAnEmptySceneChangesNothing(t *testing.T) {
 		blank := rapid.SampledFrom([]string{"", " ", "\n\t", "\x00"}).Draw(t, "blank")
 		s := Scene{ID: 1, Title: blank, Details: blank}
 		if blank != "" {
-			s.Tags, s.Performers, s.Studio = []Named{{1, blank}}, []Person{{1, blank, "http://stash/1"}}, &StudioOf{ID: 1, Name: blank}
+			s.Tags, s.Performers, s.Studio = []Named{{1, blank}}, []Person{{1, blank, "Prague", "http://stash/1"}}, &StudioOf{ID: 1, Name: blank}
 		}
 		o := someOptions(t)
 		e, next := Merge(base, Want(s, o), it, o)
@@ -453,7 +454,7 @@ func TestTwoSpellingsOfANameStayOrGoTogether(t *testing.T) {
 		it, base := newItem(), Base{}
 		it.Lists[Actor] = []Tag{{Name: "Jane Doe", Role: "The captain"}, {Name: "Jane Doe", Role: "Her sister"}}
 		it.Lists[Genre] = []Tag{{Name: "Night"}, {Name: "night"}, {Name: "Old"}, {Name: "OLD"}}
-		s := Scene{ID: 1, Performers: []Person{{1, "Jane Doe", ""}, {2, "John Roe", ""}}, Tags: []Named{{1, "night"}, {2, "New"}}}
+		s := Scene{ID: 1, Performers: []Person{{ID: 1, Name: "Jane Doe"}, {ID: 2, Name: "John Roe"}}, Tags: []Named{{1, "night"}, {2, "New"}}}
 		e := sync(&base, &it, s, o)
 		if got := fmt.Sprint(it.Lists[Actor]); got != "[{Jane Doe The captain } {Jane Doe Her sister } {John Roe  }]" {
 			t.Errorf("mirror %v: actors %s", mirror, got)

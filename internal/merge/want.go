@@ -17,8 +17,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
-	"golang.org/x/text/unicode/norm"
+	"github.com/plexsync/plexsync/internal/fold"
 )
 
 // Field is a field of an item by the name that Plex's edits and locks use.
@@ -85,11 +84,23 @@ type StudioOf struct {
 	Parent *StudioOf
 }
 
-// Person is a performer. ImageURL is where a server can fetch the photo; "" for
-// none.
+// Person is a performer. Several of one name are told apart by their Disambiguation,
+// mostly "". ImageURL is where a server can fetch the photo; "" for none.
 type Person struct {
-	ID             int64
-	Name, ImageURL string
+	ID                             int64
+	Name, Disambiguation, ImageURL string
+}
+
+// actor is the name of p in Plex: "Jane Doe (Prague)", as Stash itself shows a performer
+// with a disambiguation, in every scene. Plex knows people by name alone, and keeps one
+// photo for a name: with names that depended on who else is in a scene, one person
+// would be two there, or two share a photo that each scene replaces by the other's.
+func (p Person) actor() string {
+	name, of := oneLine(p.Name), oneLine(p.Disambiguation)
+	if name == "" || of == "" {
+		return name
+	}
+	return name + " (" + of + ")"
 }
 
 // Named is a tag or a group.
@@ -199,7 +210,7 @@ func Want(s Scene, o Options) Wanted {
 	if o.Performers {
 		actors := make([]candidate, len(s.Performers))
 		for i, p := range s.Performers {
-			actors[i].Name, actors[i].id = p.Name, p.ID
+			actors[i].Name, actors[i].id = p.actor(), p.ID
 			if o.Photos {
 				actors[i].Thumb = p.ImageURL
 			}
@@ -389,76 +400,20 @@ func cutEncoded(s string, limit int) string {
 	return strings.TrimRightFunc(s[:end], unicode.IsSpace) + ellipsis
 }
 
-const zwj = '\u200d' // joins two emoji into one
-
 // regional reports whether r is one of the letters of which two make a flag.
 func regional(r rune) bool { return 0x1F1E6 <= r && r <= 0x1F1FF }
 
 // continues reports whether r belongs to the character before it.
 func continues(r rune) bool {
-	return r == zwj || r == 0x200C || unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) ||
+	return r == zwj || r == zwnj || unicode.In(r, unicode.Mn, unicode.Me, unicode.Mc) ||
 		r == 0xFF9E || r == 0xFF9F || // voicing of halfwidth kana
 		0x1F3FB <= r && r <= 0x1F3FF || // skin tones
 		0xE0020 <= r && r <= 0xE007F || // flags of regions
 		0x1160 <= r && r <= 0x11FF // vowels and finals of Hangul
 }
 
-// text is s as Plex should show it: valid UTF-8, NFC, without control characters,
-// lines ended by \n. Everything else is the user's: curly quotes, dashes, emoji,
-// marks of direction.
-func text(s string) string {
-	if plain(s) {
-		return strings.TrimSpace(s)
-	}
-	s = strings.ReplaceAll(strings.ReplaceAll(strings.ToValidUTF8(s, "\uFFFD"), "\r\n", "\n"), "\r", "\n")
-	s = strings.Map(func(r rune) rune {
-		if unicode.Is(unicode.Cc, r) && r != '\n' && r != '\t' {
-			return -1
-		}
-		return r
-	}, s)
-	return norm.NFC.String(strings.TrimSpace(s))
-}
-
-// plain reports whether s is printable ASCII, as most text is: that needs no work.
-func plain(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] < ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
-}
-
-// oneLine is text without line breaks and tabs.
-func oneLine(s string) string {
-	if plain(s) {
-		return strings.TrimSpace(s)
-	}
-	return text(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ", "\t", " ").Replace(s))
-}
-
-// cherokee undoes what cases.Fold does to the one script whose letters fold to capitals:
-// it turns each into the other (golang.org/x/text v0.43). As in package match.
-func cherokee(r rune) rune {
-	switch {
-	case r >= 0xAB70 && r <= 0xABBF:
-		return r - 0xAB70 + 0x13A0
-	case r >= 0x13F8 && r <= 0x13FD:
-		return r - 8
-	}
-	return r
-}
-
 // Fold is the form in which names are compared.
-func Fold(s string) string {
-	for i := 0; i < len(s); i++ {
-		if s[i] >= utf8.RuneSelf {
-			return norm.NFC.String(strings.Map(cherokee, cases.Fold().String(norm.NFC.String(strings.TrimSpace(s)))))
-		}
-	}
-	return strings.ToLower(strings.TrimSpace(s))
-}
+func Fold(s string) string { return fold.Name(s) }
 
 // short is s for a message.
 func short(s string) string {

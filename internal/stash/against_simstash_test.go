@@ -54,7 +54,7 @@ func TestAllOfASceneIsRead(t *testing.T) {
 	rating := 85
 	parent := s.AddStudio(simstash.Studio{Name: "Network"})
 	studio := s.AddStudio(simstash.Studio{Name: "One", ParentID: parent})
-	jane := s.AddPerformer(simstash.Performer{Name: "Jane Doe", Image: []byte("\x89PNG\r\n\x1a\n")})
+	jane := s.AddPerformer(simstash.Performer{Name: "Jane Doe", Disambiguation: "Prague", Image: []byte("\x89PNG\r\n\x1a\n")})
 	john := s.AddPerformer(simstash.Performer{Name: "John Roe"})
 	tag, group := s.AddTag(simstash.Tag{Name: "Night"}), s.AddGroup(simstash.Group{Name: "Series"})
 	id := s.AddScene(simstash.Scene{Title: "T", Code: "C", Details: "D", Director: "Ann", Date: "2021-02", Rating100: &rating, Organized: true, StudioID: studio,
@@ -75,6 +75,9 @@ func TestAllOfASceneIsRead(t *testing.T) {
 	}
 	if x.Performers[0].ImagePath == "" || x.Performers[1].ImagePath != "" {
 		t.Errorf("photos %+v: Jane has one, John has not", x.Performers)
+	}
+	if x.Performers[0].Disambiguation != "Prague" || x.Performers[1].Disambiguation != "" {
+		t.Errorf("performers %+v: Jane is told apart, John need not be", x.Performers)
 	}
 	if y := found[1]; y.Title != "" || y.Rating100 != nil || y.Studio != nil || len(y.Files) != 0 {
 		t.Errorf("a bare scene: %+v", y)
@@ -135,6 +138,33 @@ func TestScenesAreFoundByWhatTheyShow(t *testing.T) {
 	stop := errors.New("enough")
 	if err := c.SceneIDs(ctx, job.KindLibrary, 0, func([]int64) error { return stop }); !errors.Is(err, stop) {
 		t.Errorf("the caller's error is lost: %v", err)
+	}
+}
+
+func TestTagsAreFoundByName(t *testing.T) {
+	c, s := pair(t, simstash.Options{})
+	for _, name := range []string{"69", "Favourite", "a.b|c", "690", "Night"} {
+		s.AddTag(simstash.Tag{Name: name})
+	}
+	many := make([]string, 150)
+	for i := range many {
+		many[i] = fmt.Sprint(1000 + i)
+	}
+	s.AddTag(simstash.Tag{Name: "1149"})
+	for _, x := range []struct {
+		names, want []string
+		requests    int
+	}{
+		{nil, nil, 0},
+		{[]string{"69", "7", "night", "a.b|c", "a.b", "axb|c", ""}, []string{"69", "night", "a.b|c"}, 1},
+		{[]string{"7"}, nil, 1},
+		{many, []string{"1149"}, 2},
+	} {
+		s.ResetCounts()
+		got, err := c.TagNames(ctx, x.names)
+		if err != nil || !slices.Equal(got, x.want) || s.Counts().Requests != x.requests {
+			t.Errorf("%.60q: %q, %v, %d requests; want %q, %d", x.names, got, err, s.Counts().Requests, x.want, x.requests)
+		}
 	}
 }
 

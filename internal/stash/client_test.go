@@ -112,7 +112,7 @@ func TestASceneIsReadAsARealStashWritesIt(t *testing.T) {
 		},
 		Studio: &Studio{ID: 2, Name: "Child Studio Renamed", Parent: &Studio{ID: 1, Name: "Parent Studio"}},
 		Performers: []Performer{
-			{ID: 1, Name: "Jane Renamed", ImagePath: "http://127.0.0.1:9999/performer/1/image?t=1795439772"},
+			{ID: 1, Name: "Jane Renamed", Disambiguation: "actor", ImagePath: "http://127.0.0.1:9999/performer/1/image?t=1795439772"},
 			{ID: 2, Name: "John Roe"},
 		},
 		Tags:          []Named{{2, "Tag One Renamed"}, {3, "Tag Two"}},
@@ -569,6 +569,7 @@ func calls(ctx context.Context, c *Client) map[string]func() error {
 		"SceneCount":       func() error { _, err := c.SceneCount(ctx); return err },
 		"NewestUpdate":     func() error { _, err := c.NewestUpdate(ctx); return err },
 		"Tasks":            func() error { _, err := c.Tasks(ctx); return err },
+		"TagNames":         func() error { _, err := c.TagNames(ctx, []string{"69"}); return err },
 		"Folders":          func() error { _, err := c.Folders(ctx); return err },
 		"RunOperation":     func() error { return c.RunOperation(ctx, map[string]any{}) },
 		"Cover":            func() error { _, err := c.Cover(ctx, "http://h/scene/1/screenshot", ""); return err },

@@ -40,6 +40,9 @@ func FuzzAnswers(f *testing.F) {
 		}
 		c.State(ctx)
 		c.Tasks(ctx)
+		if names, err := c.TagNames(ctx, []string{"a"}); err == nil && len(names) > 1 {
+			t.Errorf("of one name, %q", names)
+		}
 		c.Cover(ctx, "http://stash.test/scene/1/screenshot", "")
 	})
 }

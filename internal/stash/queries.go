@@ -10,7 +10,7 @@ fragment S on Scene {
 	files { path size duration }
 	paths { screenshot }
 	studio { id name parent_studio { id name parent_studio { id name parent_studio { id name } } } }
-	performers { id name image_path }
+	performers { id name disambiguation image_path }
 	tags { id name }
 	groups { group { id name } }
 }`
@@ -74,4 +74,8 @@ const tasksQuery = `query {
 
 const foldersQuery = `query {
 	configuration { general { stashes { path } } }
+}`
+
+const tagNamesQuery = `query ($name: String!) {
+	findTags(tag_filter: {name: {value: $name, modifier: MATCHES_REGEX}}, filter: {per_page: -1}) { tags { name } }
 }`

@@ -51,10 +51,11 @@ type Studio struct {
 	Parent *Studio
 }
 
-// Performer is a performer; ImagePath is the photo's address, "" if there is none.
+// Performer is a performer. Several may have one name: their Disambiguation, mostly "",
+// tells them apart. ImagePath is the photo's address, "" if there is none.
 type Performer struct {
-	ID              int64
-	Name, ImagePath string
+	ID                              int64
+	Name, Disambiguation, ImagePath string
 }
 
 // Named is a tag or a group.
@@ -109,7 +110,8 @@ type wireScene struct {
 	Studio                               *wireStudio
 	Performers                           []struct {
 		wireNamed
-		ImagePath *string `json:"image_path"`
+		Disambiguation *string
+		ImagePath      *string `json:"image_path"`
 	}
 	Tags   []wireNamed
 	Groups []struct{ Group wireNamed }
@@ -158,7 +160,7 @@ func (w *wireScene) scene() Scene {
 		Files: files(w.Files), Studio: w.Studio.studio(), ScreenshotURL: text(w.Paths.Screenshot),
 	}
 	for _, p := range w.Performers {
-		x := Performer{ID: int64(p.ID), Name: p.Name, ImagePath: text(p.ImagePath)}
+		x := Performer{ID: int64(p.ID), Name: p.Name, Disambiguation: text(p.Disambiguation), ImagePath: text(p.ImagePath)}
 		// Stash gives everybody an address; this marks the picture of nobody.
 		if strings.Contains(x.ImagePath, "default=true") {
 			x.ImagePath = ""

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -152,6 +154,37 @@ func (c *Client) Folders(ctx context.Context) ([]string, error) {
 		all = append(all, s.Path)
 	}
 	return all, nil
+}
+
+// TagNames returns those of the names that a tag has, in any case. It makes one request
+// for every 100 names, and none for none.
+func (c *Client) TagNames(ctx context.Context, names []string) ([]string, error) {
+	const op = "ask Stash for tags by name"
+	var found []string
+	for chunk := range slices.Chunk(names, batch) {
+		quoted := make([]string, len(chunk))
+		for i, n := range chunk {
+			quoted[i] = regexp.QuoteMeta(n)
+		}
+		var out struct {
+			FindTags struct{ Tags []struct{ Name string } }
+		}
+		// Stash's regular expressions are Go's; INCLUDES and EQUALS take one name, and % in
+		// it for anything.
+		pattern := "(?i)^(" + strings.Join(quoted, "|") + ")$"
+		if err := c.query(ctx, op, tagNamesQuery, map[string]any{"name": pattern}, &out); err != nil {
+			return nil, err
+		}
+		if out.FindTags.Tags == nil {
+			return nil, c.fail(ctx, op, errAnswer)
+		}
+		for _, n := range chunk {
+			if slices.ContainsFunc(out.FindTags.Tags, func(t struct{ Name string }) bool { return strings.EqualFold(t.Name, n) }) {
+				found = append(found, n)
+			}
+		}
+	}
+	return found, nil
 }
 
 // minVersion is the oldest Stash that has what our queries ask for.

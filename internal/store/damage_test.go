@@ -27,17 +27,32 @@ func use(ctx context.Context, s *Store) error {
 		func() error { _, err := s.Counts(ctx, t0); return err },
 		func() error { _, err := s.Letters(ctx, job.Which{}, 1000, 0); return err },
 		func() error { _, err := s.Jobs(ctx, 1000, 0); return err },
-		func() error { _, err := s.PushedOfScenes(ctx, 1, 2, 3, 4, 5); return err },
+		func() error {
+			current, err := s.Current(ctx)
+			if err == nil {
+				_, err = current.PushedOfScenes(ctx, 1, 2, 3, 4, 5)
+			}
+			return err
+		},
 		func() error { _, err := s.Showing(ctx, job.Subject{Kind: job.KindTag, ID: 1}); return err },
 		func() error {
-			_, _, err := s.Candidates(ctx, job.Lookup{Mapped: "/media/1.mp4", Name: job.Name{Base: "1.mp4"}})
+			current, err := s.Current(ctx)
+			if err == nil {
+				_, _, err = current.Candidates(ctx, job.Lookup{Mapped: "/media/1.mp4", Name: job.Name{Base: "1.mp4"}})
+			}
 			return err
 		},
 		func() error { _, err := s.TurnedUp(ctx, t0); return err },
 		func() error { _, err := s.Breaker(ctx, job.Plex); return err },
 		func() error { _, err := s.Outages(ctx, 10); return err },
 		func() error { _, err := s.Runs(ctx, 10); return err },
-		func() error { _, err := s.Sections(ctx); return err },
+		func() error {
+			current, err := s.Current(ctx)
+			if err == nil {
+				_, err = current.Sections(ctx)
+			}
+			return err
+		},
 		func() error { _, err := s.Revive(ctx, t0, job.Which{}); return err },
 		func() error {
 			jobs, err := s.Lease(ctx, t0.Add(time.Hour), 10, "run-2")
@@ -79,7 +94,11 @@ func filled(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
-	scan, err := s.BeginScan(ctx, "1", "Films")
+	_, err = s.UseServer(ctx, "machine")
+	ok(err)
+	plex, err := s.Current(ctx)
+	ok(err)
+	scan, err := plex.BeginScan(ctx, "1", "Films")
 	ok(err)
 	var parts []job.Part
 	var subjects []job.Subject
@@ -87,11 +106,11 @@ func filled(t testing.TB) []byte {
 		path := fmt.Sprintf("/media/%d.mp4", i)
 		parts = append(parts, job.Part{Key: fmt.Sprint(1000 + i), Section: "1", Path: path, Name: job.Name{Path: path, Base: fmt.Sprintf("%d.mp4", i), Parent: "media"}, Size: 5})
 		subjects = append(subjects, job.Scene(int64(i+1)))
-		ok(s.SavePushed(ctx, job.Pushed{Key: fmt.Sprint(1000 + i), Scene: int64(i + 1), Section: "1", Path: path, Base: []byte(`{}`), At: t0,
+		ok(plex.SavePushed(ctx, job.Pushed{Key: fmt.Sprint(1000 + i), Scene: int64(i + 1), Section: "1", Path: path, Base: []byte(`{}`), At: t0,
 			Refs: []job.Subject{{Kind: job.KindTag, ID: 1}}}))
 	}
-	ok(s.AddParts(ctx, scan, parts))
-	ok(s.EndScan(ctx, t0, "1", scan, true))
+	ok(plex.AddParts(ctx, scan, parts))
+	ok(plex.EndScan(ctx, t0, "1", scan, true))
 	ok(s.Enqueue(ctx, t0, job.PriorityEvent, subjects...))
 	_, err = s.BeginDrain(ctx, t0, "run-1", time.Hour)
 	ok(err)

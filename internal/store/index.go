@@ -21,8 +21,8 @@ func key(s string) int64 {
 }
 
 // Sections returns what is known of the libraries that are in the index.
-func (s *Store) Sections(ctx context.Context) ([]job.Section, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT key, title, full_at, since_at FROM section ORDER BY key`)
+func (s *Server) Sections(ctx context.Context) ([]job.Section, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT key, title, full_at, since_at FROM section WHERE server = ? ORDER BY key`, s.id)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -43,32 +43,32 @@ func (s *Store) Sections(ctx context.Context) ([]job.Section, error) {
 // BeginScan starts the reading of a library and returns the scan's number. A
 // scan that never ends leaves the index as good as it was: its rows are newer,
 // and nothing is removed.
-func (s *Store) BeginScan(ctx context.Context, section, title string) (int64, error) {
+func (s *Server) BeginScan(ctx context.Context, section, title string) (int64, error) {
 	var scan int64
 	err := s.tx(ctx, func(tx *sql.Tx) error {
-		return tx.QueryRowContext(ctx, `INSERT INTO section (key, title, scan) VALUES (?, ?, 1)
-			ON CONFLICT (key) DO UPDATE SET title = excluded.title, scan = scan + 1 RETURNING scan`, section, title).Scan(&scan)
+		return tx.QueryRowContext(ctx, `INSERT INTO section (server, key, title, scan) VALUES (?, ?, ?, 1)
+			ON CONFLICT (server, key) DO UPDATE SET title = excluded.title, scan = scan + 1 RETURNING scan`, s.id, section, title).Scan(&scan)
 	})
 	return scan, err
 }
 
 // AddParts stores one page of a scan. All parts of an item must be in one page. A scan
 // that another one of the same library has overtaken changes nothing any more.
-func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) error {
+func (s *Server) AddParts(ctx context.Context, scan int64, parts []job.Part) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		if len(parts) == 0 {
 			return nil
 		}
-		if own, err := newest(ctx, tx, parts[0].Section, scan); err != nil || !own {
+		if own, err := s.newest(ctx, tx, parts[0].Section, scan); err != nil || !own {
 			return err
 		}
-		insert, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO item (rating_key, part, section, path,
-			path_key, base_key, parent_key, size, duration, thumb, updated_at, scan) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+		insert, err := tx.PrepareContext(ctx, `INSERT OR REPLACE INTO item (server, rating_key, part, section, path,
+			path_key, base_key, parent_key, size, duration, thumb, updated_at, scan, trashed, optimized) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`)
 		if err != nil {
 			return err
 		}
 		defer insert.Close()
-		trim, err := tx.PrepareContext(ctx, `DELETE FROM item WHERE rating_key = ? AND part >= ?`)
+		trim, err := tx.PrepareContext(ctx, `DELETE FROM item WHERE server = ? AND rating_key = ? AND part >= ?`)
 		if err != nil {
 			return err
 		}
@@ -76,13 +76,13 @@ func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) erro
 		count := map[string]int{}
 		for _, p := range parts {
 			count[p.Key] = max(count[p.Key], p.Index+1)
-			if _, err := insert.ExecContext(ctx, p.Key, p.Index, p.Section, p.Path, key(p.Name.Path), key(p.Name.Base),
-				key(p.Name.Parent), p.Size, p.Duration.Milliseconds(), p.Thumb, p.UpdatedAt, scan); err != nil {
+			if _, err := insert.ExecContext(ctx, s.id, p.Key, p.Index, p.Section, p.Path, key(p.Name.Path), key(p.Name.Base),
+				key(p.Name.Parent), p.Size, p.Duration.Milliseconds(), p.Thumb, p.UpdatedAt, scan, p.Trashed, p.Optimized); err != nil {
 				return err
 			}
 		}
 		for k, n := range count {
-			if _, err := trim.ExecContext(ctx, k, n); err != nil {
+			if _, err := trim.ExecContext(ctx, s.id, k, n); err != nil {
 				return err
 			}
 		}
@@ -91,9 +91,9 @@ func (s *Store) AddParts(ctx context.Context, scan int64, parts []job.Part) erro
 }
 
 // newest reports whether scan is the last that was begun of the library.
-func newest(ctx context.Context, tx *sql.Tx, section string, scan int64) (bool, error) {
+func (s *Server) newest(ctx context.Context, tx *sql.Tx, section string, scan int64) (bool, error) {
 	var last int64
-	err := tx.QueryRowContext(ctx, `SELECT scan FROM section WHERE key = ?`, section).Scan(&last)
+	err := tx.QueryRowContext(ctx, `SELECT scan FROM section WHERE server = ? AND key = ?`, s.id, section).Scan(&last)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
 	}
@@ -102,23 +102,23 @@ func newest(ctx context.Context, tx *sql.Tx, section string, scan int64) (bool, 
 
 // EndScan notes that a scan which began at began is complete. After a full scan
 // the parts of the library that it did not meet are removed.
-func (s *Store) EndScan(ctx context.Context, began time.Time, section string, scan int64, full bool) error {
+func (s *Server) EndScan(ctx context.Context, began time.Time, section string, scan int64, full bool) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		if own, err := newest(ctx, tx, section, scan); err != nil || !own {
+		if own, err := s.newest(ctx, tx, section, scan); err != nil || !own {
 			return err
 		}
 		if !full {
-			return exec(ctx, tx, `UPDATE section SET since_at = ? WHERE key = ?`, ms(began), section)
+			return exec(ctx, tx, `UPDATE section SET since_at = ? WHERE server = ? AND key = ?`, ms(began), s.id, section)
 		}
-		if err := exec(ctx, tx, `DELETE FROM item WHERE section = ? AND scan <> ?`, section, scan); err != nil {
+		if err := exec(ctx, tx, `DELETE FROM item WHERE server = ? AND section = ? AND scan <> ?`, s.id, section, scan); err != nil {
 			return err
 		}
-		return exec(ctx, tx, `UPDATE section SET since_at = ?, full_at = ? WHERE key = ?`, ms(began), ms(began), section)
+		return exec(ctx, tx, `UPDATE section SET since_at = ?, full_at = ? WHERE server = ? AND key = ?`, ms(began), ms(began), s.id, section)
 	})
 }
 
 // KeepSections removes from the index every library that is not in keys.
-func (s *Store) KeepSections(ctx context.Context, keys []string) error {
+func (s *Server) KeepSections(ctx context.Context, keys []string) error {
 	all, err := s.Sections(ctx)
 	if err != nil {
 		return err
@@ -132,10 +132,10 @@ func (s *Store) KeepSections(ctx context.Context, keys []string) error {
 			continue
 		}
 		if err := s.tx(ctx, func(tx *sql.Tx) error {
-			if err := exec(ctx, tx, `DELETE FROM item WHERE section = ?`, x.Key); err != nil {
+			if err := exec(ctx, tx, `DELETE FROM item WHERE server = ? AND section = ?`, s.id, x.Key); err != nil {
 				return err
 			}
-			return exec(ctx, tx, `DELETE FROM section WHERE key = ?`, x.Key)
+			return exec(ctx, tx, `DELETE FROM section WHERE server = ? AND key = ?`, s.id, x.Key)
 		}); err != nil {
 			return err
 		}
@@ -144,7 +144,8 @@ func (s *Store) KeepSections(ctx context.Context, keys []string) error {
 }
 
 // TurnedUp brings scenes back that were not in Plex and now may be: a part has the
-// path of one of their files, or more parts share its name than at the last look.
+// path of one of their files, or more parts share its name than at the last look; of
+// scenes whose item was another scene's, an item begins with one of their files.
 // Their waiting jobs become due, their dead letters are queued again. It returns
 // how many scenes came back; each comes once.
 func (s *Store) TurnedUp(ctx context.Context, now time.Time) (int, error) {
@@ -157,8 +158,8 @@ func (s *Store) TurnedUp(ctx context.Context, now time.Time) (int, error) {
 			return err
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT scene_id FROM missing AS m WHERE
-			EXISTS (SELECT 1 FROM item WHERE path_key = m.path_key) OR
-			(SELECT count(*) FROM item WHERE base_key = m.base_key) > m.namesakes`)
+			EXISTS (SELECT 1 FROM item WHERE server = `+current+` AND path_key = m.path_key AND (joined = 0 OR part = 0)) OR
+			joined = 0 AND (SELECT count(*) FROM item WHERE server = `+current+` AND base_key = m.base_key) > m.namesakes`)
 		if err != nil {
 			return err
 		}
@@ -206,40 +207,10 @@ func (s *Store) Awaits(ctx context.Context) (bool, error) {
 }
 
 // ForgetItem removes an item that Plex no longer has from the index.
-func (s *Store) ForgetItem(ctx context.Context, ratingKey string) error {
+func (s *Server) ForgetItem(ctx context.Context, ratingKey string) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
-		return exec(ctx, tx, `DELETE FROM item WHERE rating_key = ?`, ratingKey)
+		return exec(ctx, tx, `DELETE FROM item WHERE server = ? AND rating_key = ?`, s.id, ratingKey)
 	})
-}
-
-// MetaMachine is the key of the machine id of the Plex server that the index is of.
-const MetaMachine = "plex_machine"
-
-// NewServer empties the index and keeps the pushed states findable by path only,
-// because the rating keys of one Plex server mean nothing to another. It does
-// nothing and returns false if machine is the server that is known already.
-func (s *Store) NewServer(ctx context.Context, machine string) (bool, error) {
-	changed := false
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		var known string
-		err := tx.QueryRowContext(ctx, `SELECT value FROM meta WHERE key = 'plex_machine'`).Scan(&known)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
-		if known == machine {
-			return nil
-		}
-		if err := exec(ctx, tx, `INSERT INTO meta (key, value) VALUES ('plex_machine', ?)
-			ON CONFLICT (key) DO UPDATE SET value = excluded.value`, machine); err != nil {
-			return err
-		}
-		if known == "" {
-			return nil
-		}
-		changed = true
-		return forgetMatches(ctx, tx)
-	})
-	return changed, err
 }
 
 // maxCandidates bounds the parts that share a file's name. A library whose files
@@ -249,7 +220,7 @@ const maxCandidates = 200
 // Candidates returns every part with one of the mapped paths, and if there is
 // none, up to [maxCandidates] parts that share a file's name, those of the same
 // size or folder first; truncated says that there were more.
-func (s *Store) Candidates(ctx context.Context, lookups ...job.Lookup) (parts []job.Part, truncated bool, err error) {
+func (s *Server) Candidates(ctx context.Context, lookups ...job.Lookup) (parts []job.Part, truncated bool, err error) {
 	for _, l := range lookups {
 		found, err := s.parts(ctx, `path_key = ?`, key(l.Mapped))
 		if err != nil {
@@ -274,13 +245,13 @@ func (s *Store) Candidates(ctx context.Context, lookups ...job.Lookup) (parts []
 
 // PartsOf returns the parts of one item in their order; none if the index does
 // not know it.
-func (s *Store) PartsOf(ctx context.Context, ratingKey string) ([]job.Part, error) {
+func (s *Server) PartsOf(ctx context.Context, ratingKey string) ([]job.Part, error) {
 	return s.parts(ctx, `rating_key = ? ORDER BY part`, ratingKey)
 }
 
-func (s *Store) parts(ctx context.Context, where string, args ...any) ([]job.Part, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT rating_key, part, section, path, size, duration, thumb, updated_at
-		FROM item WHERE `+where, args...)
+func (s *Server) parts(ctx context.Context, where string, args ...any) ([]job.Part, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT rating_key, part, section, path, size, duration, thumb, updated_at, trashed, optimized
+		FROM item WHERE server = ? AND `+where, append([]any{s.id}, args...)...)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -289,7 +260,7 @@ func (s *Store) parts(ctx context.Context, where string, args ...any) ([]job.Par
 	for rows.Next() {
 		var p job.Part
 		var duration int64
-		if err := rows.Scan(&p.Key, &p.Index, &p.Section, &p.Path, &p.Size, &duration, &p.Thumb, &p.UpdatedAt); err != nil {
+		if err := rows.Scan(&p.Key, &p.Index, &p.Section, &p.Path, &p.Size, &duration, &p.Thumb, &p.UpdatedAt, &p.Trashed, &p.Optimized); err != nil {
 			return nil, s.explain(err)
 		}
 		p.Duration = time.Duration(duration) * time.Millisecond

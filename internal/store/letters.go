@@ -49,7 +49,10 @@ func where(w job.Which) (string, []any) {
 		conds, args = append(conds, `kind = ? AND subject_id = ?`), append(args, string(w.Subject.Kind), w.Subject.ID)
 	}
 	if w.Review {
-		conds, args = append(conds, `class <> ?`), append(args, string(job.ClassNotInPlex))
+		conds = append(conds, `class NOT IN (?`+strings.Repeat(`,?`, len(job.ApartClasses())-1)+`)`)
+		for _, c := range job.ApartClasses() {
+			args = append(args, string(c))
+		}
 	}
 	if len(conds) == 0 {
 		return `1`, nil

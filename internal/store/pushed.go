@@ -5,28 +5,30 @@ import (
 	"database/sql"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
 )
 
-const pushedColumns = `rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash, poster_etag,
-	poster_at, art_hash, thumb, refs, pushed_at, seen`
+const pushedColumns = `rating_key, scene_id, section, path, size, duration, wanted_hash, base, intent, poster_hash, poster_etag,
+	poster_at, art_hash, thumb, refs, pushed_at, seen, unread, contested`
 
 func scanPushed(rows *sql.Rows) (job.Pushed, error) {
 	var p job.Pushed
-	var posterAt, pushedAt int64
+	var posterAt, pushedAt, duration int64
 	var refs string
-	err := rows.Scan(&p.Key, &p.Scene, &p.Section, &p.Path, &p.WantedHash, &p.Base, &p.Intent, &p.PosterHash, &p.PosterETag,
-		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt, &p.Seen)
+	err := rows.Scan(&p.Key, &p.Scene, &p.Section, &p.Path, &p.Size, &duration, &p.WantedHash, &p.Base, &p.Intent, &p.PosterHash, &p.PosterETag,
+		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt, &p.Seen, &p.Unread, &p.Contested)
+	p.Duration = time.Duration(duration) * time.Millisecond
 	p.PosterAt, p.At, p.Refs = at(posterAt), at(pushedAt), parseRefs(refs)
 	return p, err
 }
 
-func savePushed(ctx context.Context, tx *sql.Tx, p job.Pushed) error {
-	return exec(ctx, tx, `INSERT OR REPLACE INTO pushed (`+pushedColumns+`)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		p.Key, p.Scene, p.Section, p.Path, p.WantedHash, string(p.Base), string(p.Intent), p.PosterHash, p.PosterETag,
-		ms(p.PosterAt), p.ArtHash, p.Thumb, formatRefs(p.Refs), ms(p.At), p.Seen)
+func savePushed(ctx context.Context, tx *sql.Tx, server int64, p job.Pushed) error {
+	return exec(ctx, tx, `INSERT OR REPLACE INTO pushed (server, `+pushedColumns+`)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		server, p.Key, p.Scene, p.Section, p.Path, p.Size, p.Duration.Milliseconds(), p.WantedHash, string(p.Base), string(p.Intent), p.PosterHash, p.PosterETag,
+		ms(p.PosterAt), p.ArtHash, p.Thumb, formatRefs(p.Refs), ms(p.At), p.Seen, p.Unread, p.Contested)
 }
 
 // formatRefs writes refs so that one can be found with LIKE '% tag:3 %'.
@@ -56,13 +58,13 @@ func parseRefs(s string) []job.Subject {
 
 // SavePushed stores pushed states as they are given, replacing older ones of the
 // same items.
-func (s *Store) SavePushed(ctx context.Context, all ...job.Pushed) error {
+func (s *Server) SavePushed(ctx context.Context, all ...job.Pushed) error {
 	if len(all) == 0 {
 		return nil
 	}
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		for _, p := range all {
-			if err := savePushed(ctx, tx, p); err != nil {
+			if err := savePushed(ctx, tx, s.id, p); err != nil {
 				return err
 			}
 		}
@@ -71,63 +73,48 @@ func (s *Store) SavePushed(ctx context.Context, all ...job.Pushed) error {
 }
 
 // PushedOfScenes returns the pushed states whose last writer is one of scenes.
-func (s *Store) PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error) {
+func (s *Server) PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error) {
 	return queryPushed(ctx, s, `scene_id`, scenes)
 }
 
 // PushedOfKeys returns the pushed states of the items with these rating keys.
-func (s *Store) PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error) {
+func (s *Server) PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error) {
 	return queryPushed(ctx, s, `rating_key`, keys)
 }
 
 // PushedOfPaths returns the pushed states of items that had a part with one of
 // these paths, as Plex sees them.
-func (s *Store) PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error) {
+func (s *Server) PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error) {
 	return queryPushed(ctx, s, `path`, paths)
 }
 
 // queryPushed looks up column IN values, in pieces that SQLite takes.
-func queryPushed[T any](ctx context.Context, s *Store, column string, values []T) ([]job.Pushed, error) {
+func queryPushed[T any](ctx context.Context, s *Server, column string, values []T) ([]job.Pushed, error) {
 	var all []job.Pushed
 	for len(values) > 0 {
 		n := min(len(values), 500)
-		args := make([]any, n)
-		for i, v := range values[:n] {
-			args[i] = v
+		args := []any{s.id}
+		for _, v := range values[:n] {
+			args = append(args, v)
 		}
 		values = values[n:]
-		rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE `+column+
+		rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE server = ? AND `+column+
 			` IN (?`+strings.Repeat(`,?`, n-1)+`) ORDER BY rating_key`, args...)
 		if err != nil {
 			return nil, s.explain(err)
 		}
-		for rows.Next() {
-			p, err := scanPushed(rows)
-			if err != nil {
-				rows.Close()
-				return nil, s.explain(err)
-			}
-			all = append(all, p)
+		found, err := s.allPushed(rows)
+		if err != nil {
+			return nil, err
 		}
-		if err := rows.Close(); err != nil {
-			return nil, s.explain(err)
-		}
-		if err := rows.Err(); err != nil {
-			return nil, s.explain(err)
-		}
+		all = append(all, found...)
 	}
 	return all, nil
 }
 
-// PushedAfter returns up to limit pushed states whose rating key is above after, by
-// their keys: a walk over all of them.
-func (s *Store) PushedAfter(ctx context.Context, after string, limit int) ([]job.Pushed, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE rating_key > ? ORDER BY rating_key LIMIT ?`, after, limit)
-	if err != nil {
-		return nil, s.explain(err)
-	}
+// allPushed reads and closes rows.
+func (s *Store) allPushed(rows *sql.Rows) (all []job.Pushed, err error) {
 	defer rows.Close()
-	var all []job.Pushed
 	for rows.Next() {
 		p, err := scanPushed(rows)
 		if err != nil {
@@ -138,10 +125,20 @@ func (s *Store) PushedAfter(ctx context.Context, after string, limit int) ([]job
 	return all, s.explain(rows.Err())
 }
 
+// PushedAfter returns up to limit pushed states whose rating key is above after, by
+// their keys: a walk over all of them.
+func (s *Server) PushedAfter(ctx context.Context, after string, limit int) ([]job.Pushed, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE server = ? AND rating_key > ? ORDER BY rating_key LIMIT ?`, s.id, after, limit)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return s.allPushed(rows)
+}
+
 // PushedScenes lists the scenes with ids above after, up to and with last, that
 // wrote an item.
-func (s *Store) PushedScenes(ctx context.Context, after, last int64) ([]int64, error) {
-	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE scene_id > ? AND scene_id <= ? ORDER BY scene_id`, after, last)
+func (s *Server) PushedScenes(ctx context.Context, after, last int64) ([]int64, error) {
+	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE server = ? AND scene_id > ? AND scene_id <= ? ORDER BY scene_id`, s.id, after, last)
 }
 
 // LiveScenes lists which of the scenes with ids above after, up to and with last,
@@ -211,29 +208,28 @@ func (s *Store) LookAgain(ctx context.Context, scene int64) error {
 	})
 }
 
-// ForgetMatches empties the index and unties every pushed state from its rating
-// key, so that everything is looked up anew; what was written stays known. It
-// returns the number of states.
-func (s *Store) ForgetMatches(ctx context.Context) (int, error) {
-	n := 0
-	err := s.tx(ctx, func(tx *sql.Tx) error {
-		if err := tx.QueryRowContext(ctx, `SELECT count(*) FROM pushed`).Scan(&n); err != nil {
-			return err
-		}
-		return forgetMatches(ctx, tx)
-	})
-	return n, err
+// PushedUnread returns up to limit states of items that were written and not read back
+// since.
+func (s *Server) PushedUnread(ctx context.Context, limit int) ([]job.Pushed, error) {
+	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE server = ? AND unread <> 0 AND intent = '' ORDER BY rating_key LIMIT ?`, s.id, limit)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	return s.allPushed(rows)
 }
 
-func forgetMatches(ctx context.Context, tx *sql.Tx) error {
-	for _, q := range []string{
-		`DELETE FROM item`,
-		`DELETE FROM section`,
-		`UPDATE OR REPLACE pushed SET rating_key = '` + job.OldKey + `' || rating_key, wanted_hash = '' WHERE rating_key NOT LIKE '` + job.OldKey + `%'`,
-	} {
-		if err := exec(ctx, tx, q); err != nil {
-			return err
+// SaveRead stores what reading items back has shown: base, thumb and whether the item
+// must be looked at again. A state that was
+// written again meanwhile, or is about to be, is left as it is.
+func (s *Server) SaveRead(ctx context.Context, all ...job.Pushed) error {
+	return s.tx(ctx, func(tx *sql.Tx) error {
+		for _, p := range all {
+			if err := exec(ctx, tx, `UPDATE pushed SET unread = 0, base = ?, thumb = ?, wanted_hash = ?
+				WHERE server = ? AND rating_key = ? AND pushed_at = ? AND unread <> 0 AND intent = ''`,
+				string(p.Base), p.Thumb, p.WantedHash, s.id, p.Key, ms(p.At)); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }

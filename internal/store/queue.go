@@ -159,14 +159,20 @@ func (s *Store) Finish(ctx context.Context, now time.Time, ended ...job.Ended) e
 
 func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 	// What was written is true whoever holds the lease.
-	for _, p := range e.Pushed {
-		if err := savePushed(ctx, tx, p); err != nil {
+	if len(e.Pushed)+len(e.Forget) > 0 {
+		server, err := serverOf(ctx, tx, e.Machine)
+		if err != nil {
 			return err
 		}
-	}
-	for _, k := range e.Forget {
-		if err := exec(ctx, tx, `DELETE FROM pushed WHERE rating_key = ?`, k); err != nil {
-			return err
+		for _, p := range e.Pushed {
+			if err := savePushed(ctx, tx, server, p); err != nil {
+				return err
+			}
+		}
+		for _, k := range e.Forget {
+			if err := exec(ctx, tx, `DELETE FROM pushed WHERE server = ? AND rating_key = ?`, server, k); err != nil {
+				return err
+			}
 		}
 	}
 	for _, sub := range e.Queue {
@@ -190,9 +196,9 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 			return err
 		}
 		for _, l := range e.Missing {
-			if err := exec(ctx, tx, `INSERT OR REPLACE INTO missing (scene_id, path_key, base_key, namesakes)
-				VALUES (?1, ?2, ?3, (SELECT count(*) FROM item WHERE base_key = ?3))`,
-				e.Job.Subject.ID, key(l.Mapped), key(l.Name.Base)); err != nil {
+			if err := exec(ctx, tx, `INSERT OR REPLACE INTO missing (scene_id, path_key, base_key, namesakes, joined)
+				VALUES (?1, ?2, ?3, (SELECT count(*) FROM item WHERE server = `+current+` AND base_key = ?3), ?4)`,
+				e.Job.Subject.ID, key(l.Mapped), key(l.Name.Base), o.Class == job.ClassJoined); err != nil {
 				return err
 			}
 		}
@@ -204,7 +210,8 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 		}
 	}
 	if o.Verdict == job.Gone && e.Job.Subject.Kind == job.KindScene {
-		if err := exec(ctx, tx, `DELETE FROM pushed WHERE scene_id = ?`, e.Job.Subject.ID); err != nil {
+		// Of the other servers it is forgotten when they are compared.
+		if err := exec(ctx, tx, `DELETE FROM pushed WHERE server = `+current+` AND scene_id = ?`, e.Job.Subject.ID); err != nil {
 			return err
 		}
 	}
@@ -316,9 +323,11 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (job.Counts, error) {
 				+ (SELECT count(*) FROM job WHERE lease IS NULL AND priority IN (0, 1) AND due_at > ?2),
 			(SELECT min(due_at) FROM job WHERE lease IS NULL AND priority = 0 AND due_at > ?1 AND due_at <= ?2),
 			(SELECT min(due_at) FROM job WHERE lease IS NULL AND priority = 1 AND due_at > ?1 AND due_at <= ?2),
-			(SELECT count(*) FROM dead_letter WHERE class <> ?3),
-			(SELECT count(*) FROM dead_letter WHERE class = ?3)`, ms(now), ms(now.Add(maxAhead)), string(job.ClassNotInPlex)).
-		Scan(&c.Queued, &c.Leased, &c.Due, &event, &bulk, &c.Dead, &c.NotInPlex)
+			(SELECT count(*) FROM dead_letter),
+			(SELECT count(*) FROM dead_letter WHERE class = ?3),
+			(SELECT count(*) FROM dead_letter WHERE class = ?4)`, ms(now), ms(now.Add(maxAhead)), string(job.ClassNotInPlex), string(job.ClassJoined)).
+		Scan(&c.Queued, &c.Leased, &c.Due, &event, &bulk, &c.Dead, &c.NotInPlex, &c.Joined)
+	c.Dead -= c.NotInPlex + c.Joined
 	c.Waiting = c.Queued - c.Leased - c.Due
 	c.NextDue = at(event.Int64)
 	if b := at(bulk.Int64); c.NextDue.IsZero() || !b.IsZero() && b.Before(c.NextDue) {

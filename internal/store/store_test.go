@@ -371,7 +371,7 @@ func TestTheLockIsFreeAgainWhenItsHolderLetsGo(t *testing.T) {
 
 func TestTheIndexFollowsPlex(t *testing.T) {
 	ctx := context.Background()
-	s := open(t, t.TempDir())
+	s := syncing(t, open(t, t.TempDir()), "machine")
 	part := func(key string, index int, path string) job.Part {
 		base := path[strings.LastIndexByte(path, '/')+1:]
 		return job.Part{Key: key, Index: index, Section: "1", Path: path, Size: 10, Duration: time.Second,
@@ -413,38 +413,104 @@ func TestTheIndexFollowsPlex(t *testing.T) {
 	expect("/m/moved/a.mp4")
 }
 
-func TestTheStateOfAnItemOutlivesItsServersKeys(t *testing.T) {
+func TestEachPlexServerIsRememberedByItself(t *testing.T) {
 	ctx := context.Background()
 	s := open(t, t.TempDir())
-	want := job.Pushed{Key: "7", Scene: 3, Section: "1", Path: "/m/a.mp4", WantedHash: "h", Base: []byte(`{"a":1}`),
-		PosterHash: "p", PosterETag: "e", PosterAt: t0, Thumb: "t", At: t0,
+	first := syncing(t, s, "first")
+	want := job.Pushed{Key: "7", Scene: 3, Section: "1", Path: "/m/a.mp4", Size: 12, Duration: time.Second, WantedHash: "h", Base: []byte(`{"a":1}`),
+		PosterHash: "p", PosterETag: "e", PosterAt: t0, Thumb: "t", At: t0, Unread: true, Contested: 2,
 		Refs: []job.Subject{{Kind: job.KindPerformer, ID: 12}, {Kind: job.KindTag, ID: 1}}}
-	must(t, s.SavePushed(ctx, want))
-	got, err := s.PushedOfKeys(ctx, "7")
-	must(t, err)
-	if len(got) != 1 || !equalPushed(got[0], want) {
-		t.Fatalf("stored %+v, want %+v", got, want)
+	must(t, first.SavePushed(ctx, want))
+	index := func(of *Server) {
+		t.Helper()
+		scan, err := of.BeginScan(ctx, "1", "Films")
+		must(t, err)
+		must(t, of.AddParts(ctx, scan, []job.Part{{Key: "7", Section: "1", Path: "/m/a.mp4", Trashed: true}}))
+		must(t, of.EndScan(ctx, t0, "1", scan, true))
 	}
+	index(first)
+	knows := func(of *Server, pushed, parts int) {
+		t.Helper()
+		byKey, err := of.PushedOfKeys(ctx, "7")
+		must(t, err)
+		byPath, err := of.PushedOfPaths(ctx, "/m/a.mp4")
+		must(t, err)
+		found, err := of.PartsOf(ctx, "7")
+		must(t, err)
+		if len(byKey) != pushed || len(byPath) != pushed || len(found) != parts {
+			t.Errorf("known are %d states by key, %d by path, %d parts; want %d, %d", len(byKey), len(byPath), len(found), pushed, parts)
+		}
+		if pushed == 1 && len(byKey) == 1 && !equalPushed(byKey[0], want) {
+			t.Errorf("stored %+v, want %+v", byKey[0], want)
+		}
+		if parts == 1 && len(found) == 1 && (!found[0].Trashed || found[0].Optimized) {
+			t.Errorf("part %+v", found[0])
+		}
+	}
+	knows(first, 1, 1)
 	if ids, err := s.Showing(ctx, job.Subject{Kind: job.KindTag, ID: 1}); err != nil || len(ids) != 1 || ids[0] != 3 {
 		t.Errorf("showing tag 1: %v, %v", ids, err)
 	}
 	if ids, err := s.Showing(ctx, job.Subject{Kind: job.KindPerformer, ID: 1}); err != nil || len(ids) != 0 {
 		t.Errorf("showing performer 1: %v, %v; performer 12 is another", ids, err)
 	}
-	for machine, changed := range map[string]bool{"first": false} {
-		if got, err := s.NewServer(ctx, machine); err != nil || got != changed {
-			t.Fatal(got, err)
+
+	// Who only looks at a second server changes nothing of the first.
+	second, err := s.Server(ctx, "second")
+	must(t, err)
+	index(second)
+	knows(first, 1, 1)
+	// Its key 7 is another item.
+	if before, err := s.UseServer(ctx, "second"); err != nil || before != "first" {
+		t.Fatal(before, err)
+	}
+	knows(second, 0, 1)
+	knows(first, 1, 0)
+	// What is there is remembered, also across a second visit.
+	if before, err := s.UseServer(ctx, "first"); err != nil || before != "second" {
+		t.Fatal(before, err)
+	}
+	knows(syncing(t, s, "first"), 1, 0)
+
+	if n, err := s.ForgetMatches(ctx); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	want.WantedHash = ""
+	knows(first, 1, 0)
+}
+
+// syncing is the server with this machine identifier, which is synced from now on.
+func syncing(t *testing.T, s *Store, machine string) *Server {
+	t.Helper()
+	_, err := s.UseServer(context.Background(), machine)
+	must(t, err)
+	x, err := s.Current(context.Background())
+	must(t, err)
+	return x
+}
+
+func TestWhatIsReadBackChangesNothingThatWasWrittenSince(t *testing.T) {
+	ctx := context.Background()
+	plex := syncing(t, open(t, t.TempDir()), "first")
+	row := func(key string, at time.Time, unread bool, intent string) job.Pushed {
+		return job.Pushed{Key: key, Scene: 1, Section: "1", Path: "/" + key, Base: []byte(`"old"`), Intent: []byte(intent), Thumb: "old", At: at, Unread: unread}
+	}
+	must(t, plex.SavePushed(ctx, row("1", t0, true, ""), row("2", t0, true, ""), row("3", t0, true, `"next"`), row("4", t0, false, "")))
+	rows, err := plex.PushedUnread(ctx, 10)
+	if err != nil || len(rows) != 3 {
+		t.Fatal(rows, err)
+	}
+	must(t, plex.SavePushed(ctx, row("2", t0.Add(time.Second), true, ""))) // written again meanwhile
+	for i := range rows {
+		rows[i].Base, rows[i].Thumb = []byte(`"shown"`), "shown"
+	}
+	must(t, plex.SaveRead(ctx, rows...))
+	all, err := plex.PushedOfKeys(ctx, "1", "2", "3", "4")
+	must(t, err)
+	for i, want := range []string{"shown", "old", "old", "old"} {
+		if all[i].Thumb != want || string(all[i].Base) != `"`+want+`"` || all[i].Unread != (i == 1 || i == 2) {
+			t.Errorf("item %s: %s, %s, unread %v", all[i].Key, all[i].Base, all[i].Thumb, all[i].Unread)
 		}
-	}
-	if changed, err := s.NewServer(ctx, "second"); err != nil || !changed {
-		t.Fatal(changed, err)
-	}
-	if got, err := s.PushedOfKeys(ctx, "7"); err != nil || len(got) != 0 {
-		t.Errorf("the old server's key still means something: %+v, %v", got, err)
-	}
-	got, err = s.PushedOfPaths(ctx, "/m/a.mp4")
-	if err != nil || len(got) != 1 || got[0].WantedHash != "" || string(got[0].Base) != `{"a":1}` {
-		t.Errorf("by path: %+v, %v", got, err)
 	}
 }
 
@@ -457,7 +523,7 @@ func equalPushed(a, b job.Pushed) bool {
 			return false
 		}
 	}
-	return a.Key == b.Key && a.Scene == b.Scene && a.Section == b.Section && a.Path == b.Path && a.WantedHash == b.WantedHash &&
+	return a.Key == b.Key && a.Scene == b.Scene && a.Section == b.Section && a.Path == b.Path && a.Size == b.Size && a.Duration == b.Duration && a.Unread == b.Unread && a.Contested == b.Contested && a.WantedHash == b.WantedHash &&
 		bytes.Equal(a.Base, b.Base) && bytes.Equal(a.Intent, b.Intent) && a.PosterHash == b.PosterHash && a.ArtHash == b.ArtHash &&
 		a.PosterETag == b.PosterETag && a.PosterAt.Equal(b.PosterAt) && a.Thumb == b.Thumb && a.At.Equal(b.At)
 }

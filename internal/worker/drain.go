@@ -2,9 +2,10 @@ package worker
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -27,8 +28,6 @@ const (
 	// than flushPause.
 	flushSize  = 50
 	flushPause = 250 * time.Millisecond
-	// chattyScenes is how many written scenes are logged at info level in one run.
-	chattyScenes = 100
 )
 
 // Drain works due jobs until none is due, and returns the run's summary. It
@@ -43,12 +42,8 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 		return job.Run{}, err
 	}
 	defer release()
-	d := &drain{
-		Worker:   w,
-		run:      job.Run{Token: token(), Started: w.now()},
-		relooked: map[int64]bool{},
-	}
-	begun, err := w.queue.BeginDrain(ctx, d.run.Started, d.run.Token, w.opt.Retention)
+	d := w.newDrain()
+	begun, err := w.store.BeginDrain(ctx, d.run.Started, d.run.Token, w.opt.Retention)
 	if err != nil {
 		return d.run, err
 	}
@@ -60,7 +55,7 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 	}
 	if w.opt.ByPerson {
 		// Who asks for the queue to be worked means all of it.
-		if _, err := w.queue.Wake(ctx, d.run.Started); err != nil {
+		if _, err := w.store.Wake(ctx, d.run.Started); err != nil {
 			return d.run, err
 		}
 	}
@@ -71,8 +66,8 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
 		defer cancel()
 		d.run.Note = err.Error()
-		d.queue.GiveBack(ctx, d.run.Token)
-		d.queue.EndDrain(ctx, w.now(), d.run, false)
+		d.jobs.GiveBack(ctx, d.run.Token)
+		d.jobs.EndDrain(ctx, w.now(), d.run, false)
 		return d.run, err
 	}
 	w.LogDLQ(ctx)
@@ -80,99 +75,77 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 	return d.run, nil
 }
 
-// take takes the drain lock, for whatever must not run beside a drain. It returns
-// ErrRunning if another process has it.
-func (w *Worker) take(ctx context.Context) (release func(), err error) {
-	if w.lock == nil {
-		return func() {}, nil
-	}
-	if release, err = w.lock(ctx); err == nil && release == nil {
-		err = ErrRunning
-	}
-	return release, err
-}
-
-// drain is one run of Worker.Drain.
+// drain is one run of [Worker.Drain]: it leases jobs and takes them through the
+// planner, the committer and the guard.
 type drain struct {
-	*Worker
-	run job.Run
-	// dry: nothing is written, and every item is looked at in full, to tell what a
-	// drain would do.
-	dry bool
+	env
+	jobs      Jobs
+	notes     Notes
+	servers   Servers
+	plex      PlexWriter
+	planner   *planner
+	committer *committer
+	guard     *guard
+	catalogue *catalogue
+	comparer  *comparer
+	progress  *progress
+	logDLQ    func(context.Context)
 
-	mu       sync.Mutex // guards what the stages share: all fields down to idle
+	run     job.Run
+	met     bool // which server answers is known
+	awaited bool // whether what Plex lacked was looked for
+
+	mu       sync.Mutex // guards all below, and run's counts
+	idle     *sync.Cond
 	inFlight int
-	total    int // jobs seen so far, for the progress
-	breaker  job.Breaker
-	stopped  string // why no more jobs are leased; "" = go on
-	chatty   int    // scenes told at info level
-	outTold  bool   // that Plex could not be reached
-	sinceLog int    // jobs since the DLQ's status was logged, at lastLog
+	sinceLog int // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
-	relooked map[int64]bool  // scenes whose item had vanished once already
-	scanned  map[string]bool // folders that Plex was asked to scan
-	editTime time.Duration   // of late, on average
-	// recovering is how many jobs were leased at once since an outage; 0 = as many as
-	// ever.
-	recovering int
-	walk       bool // the progress is that of a walk through all scenes
-	awaited    bool // whether what Plex lacked was looked for
-	stale      bool // an item had vanished: the index must be read in full
-	// dropsSeveral: this Plex honours several removals in one request.
-	dropsSeveral bool
-	fatal        error
-	cancel       func()
-	idle         *sync.Cond
-
-	index indexState // used by the producer only
+	fatal    error
+	cancel   func()
 }
 
-// work runs the stages: a producer that leases and prepares, one that fetches
-// covers, the writers, and one that stores outcomes.
-func (d *drain) work(ctx context.Context) error {
+func (w *Worker) newDrain() *drain {
+	c := newCatalogue(w.env, w.plex, w.store)
+	c.prunes = true
+	g := &guard{env: w.env, queue: w.store, plex: w.plex, jitter: w.jitter, lost: c.gone}
+	p := newPlanner(w.env, w.stash, w.plex, w.store, c, g.confirm, g.isStopped)
+	d := &drain{
+		env: w.env, jobs: w.store, notes: w.store, servers: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
+		committer: &committer{env: w.env, plex: w.plex, server: c.server, notes: w.store, stopped: g.isStopped},
+		progress:  &progress{report: w.progress},
+		logDLQ:    w.LogDLQ,
+		run:       job.Run{Token: token(), Started: w.now()},
+	}
+	d.comparer = &comparer{env: w.env, planner: p, catalogue: c, guard: g, stash: w.stash, jobs: w.store, letters: w.store,
+		servers: w.store, notes: w.store, progress: d.progress}
+	p.meets = d.meet
 	d.idle = sync.NewCond(&d.mu)
+	return d
+}
+
+// work runs the stages: a producer that leases and plans, one that fetches covers, the
+// writers, and one that stores outcomes.
+func (d *drain) work(ctx context.Context) error {
 	ctx, d.cancel = context.WithCancel(ctx)
 	defer d.cancel()
-	var err error
-	if d.breaker, err = d.queue.Breaker(ctx, job.Plex); err != nil {
+	if err := d.begin(ctx); err != nil {
 		return err
 	}
-	if err := d.learn(ctx); err != nil {
-		return err
-	}
-	if err := d.rescope(ctx); err != nil {
-		return err
-	}
-	if err := d.settle(ctx); err != nil {
-		return err
-	}
-	if err := d.lookForRecent(ctx); err != nil {
-		return err
-	}
-	if err := d.schedule(ctx); err != nil {
-		return err
-	}
-	counts, err := d.queue.Counts(ctx, d.now())
-	if err != nil {
-		return err
-	}
-	d.total = counts.Due
-
-	prepared := make(chan *attempt, batchSize)
-	ready := make(chan *attempt, 2) // with their covers: few, pictures are large
+	prepared := make(chan *plan, batchSize)
+	ready := make(chan *plan, 2) // with their covers: few, pictures are large
 	ended := make(chan job.Ended, flushSize)
 	var stages, writers sync.WaitGroup
 	stages.Go(func() {
 		defer close(ready)
-		for a := range prepared {
-			d.protect(a, func() { d.fetchCover(ctx, a) })
-			ready <- a
+		for x := range prepared {
+			protect(x, func() { d.planner.fetchCover(ctx, x) })
+			ready <- x
 		}
 	})
 	first := make(chan struct{})
 	for number := range d.opt.Writers {
 		writers.Go(func() {
-			d.writer(ctx, number, first, ready, func(a *attempt) { ended <- d.conclude(ctx, a) })
+			d.committer.writer(ctx, number, first, ready, func(x *plan) { ended <- d.conclude(ctx, x) })
 		})
 	}
 	stages.Go(func() {
@@ -181,7 +154,7 @@ func (d *drain) work(ctx context.Context) error {
 	})
 	stages.Go(func() { d.store(ctx, ended) })
 
-	err = d.produce(ctx, prepared)
+	err := d.produce(ctx, prepared)
 	close(prepared)
 	stages.Wait()
 	d.mu.Lock()
@@ -192,53 +165,81 @@ func (d *drain) work(ctx context.Context) error {
 	return err
 }
 
-// produce leases batches and hands their attempts on until nothing is due or the
-// drain has to stop.
-func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
+// begin does what comes before the first lease.
+func (d *drain) begin(ctx context.Context) error {
+	b, err := d.guard.queue.Breaker(ctx, job.Plex)
+	if err != nil {
+		return err
+	}
+	d.guard.breaker = b
+	if err := d.rescope(ctx); err != nil {
+		return err
+	}
+	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	if err := d.comparer.queueRecent(ctx); err != nil {
+		return err
+	}
+	if err := d.comparer.schedule(ctx); err != nil {
+		return err
+	}
+	counts, err := d.comparer.letters.Counts(ctx, d.now())
+	d.progress.expect(counts.Due)
+	return err
+}
+
+// produce leases batches and hands their plans on until nothing is due or the drain
+// has to stop.
+func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		limit, err := d.permit(ctx)
+		limit, err := d.guard.permit(ctx)
 		if err != nil {
 			return err
 		}
 		if limit == 0 {
 			d.waitIdle()
-			if err := d.queue.GiveBack(ctx, d.run.Token); err != nil {
+			if err := d.jobs.GiveBack(ctx, d.run.Token); err != nil {
 				return err
 			}
-			d.run.Note = d.stopReason()
-			_, err := d.endDrain(ctx, false)
+			d.run.Note = d.guard.stopReason()
+			_, err := d.end(ctx, false)
 			return err
 		}
-		jobs, err := d.queue.Lease(ctx, d.now(), limit, d.run.Token)
+		jobs, err := d.jobs.Lease(ctx, d.now(), limit, d.run.Token)
 		if err != nil {
 			return err
 		}
 		if len(jobs) == 0 {
 			d.waitIdle()
-			if d.stopReason() != "" {
+			if d.guard.isStopped() {
 				continue
 			}
-			if more, err := d.compare(ctx); err != nil {
+			more, err := d.idleStep(ctx)
+			if err != nil {
 				return err
-			} else if more {
+			}
+			if more {
 				continue
 			}
-			if err := d.lookForMissing(ctx); err != nil {
-				return err
-			}
-			done, err := d.endDrain(ctx, true)
+			done, err := d.end(ctx, true)
 			if done || err != nil {
 				return err
 			}
 			continue
 		}
 		d.grow(len(jobs))
-		for _, a := range d.prepare(ctx, jobs) {
+		plans := d.planner.plan(ctx, jobs)
+		d.committer.prepare(ctx, plans)
+		if err := d.turnedUp(ctx); err != nil {
+			return err
+		}
+		for _, x := range plans {
 			select {
-			case out <- a:
+			case out <- x:
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -246,94 +247,101 @@ func (d *drain) produce(ctx context.Context, out chan<- *attempt) error {
 		if limit < batchSize {
 			d.waitIdle() // half-open, where the end of one decides, or just recovered
 		}
+		if d.committer.owes(batchSize) {
+			if err := d.readBack(ctx); err != nil {
+				return err
+			}
+		}
 	}
 }
 
-func (d *drain) endDrain(ctx context.Context, unlessDue bool) (bool, error) {
+// idleStep does what there is to do when no job is due, and reports whether jobs may be
+// due after it.
+func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
+	if d.committer.owes(1) {
+		if err := d.readBack(ctx); err != nil {
+			return false, err
+		}
+	}
+	wanted, err := d.comparer.wanted(ctx)
+	if err != nil {
+		return false, err
+	}
+	if wanted {
+		err = d.meet(ctx)
+		if err == nil {
+			err = d.comparer.step(ctx)
+		}
+		if err = d.guard.halt(ctx, err, "The comparison could not go on and does so later"); err == nil {
+			err = d.turnedUp(ctx)
+		}
+		return true, err
+	}
+	return false, d.lookForMissing(ctx)
+}
+
+// metaRelist asks, if it is not "", for a listing of Plex in full before the next scene
+// is looked at.
+const metaRelist = "relist"
+
+// AskListing makes the next drain list Plex in full before it believes that any item is
+// where it was. That costs a request per thousand items, so it is for who asks for a
+// sync of everything.
+func AskListing(ctx context.Context, notes Notes) error {
+	return notes.SetMeta(ctx, metaRelist, "yes")
+}
+
+// meet finds out which server answers, once, before anything that is remembered is
+// believed. A server that was not synced the last time is queued whole.
+func (d *drain) meet(ctx context.Context) error {
+	if d.met {
+		return nil
+	}
+	if err := d.catalogue.meet(ctx); err != nil {
+		return err
+	}
+	before, err := d.servers.UseServer(ctx, d.catalogue.machine)
+	if err != nil {
+		return err
+	}
+	if before != "" && before != d.catalogue.machine {
+		d.log.Warn("plexUrl now leads to another Plex server. Queued every scene for it; what was written to the other server stays known")
+		if err := d.jobs.Enqueue(ctx, d.now(), job.PriorityBulk, job.Library()); err != nil {
+			return err
+		}
+	}
+	relist, err := d.notes.Meta(ctx, metaRelist)
+	if err != nil {
+		return err
+	}
+	if relist != "" {
+		if err := d.catalogue.listAll(ctx); err != nil {
+			return err
+		}
+		if err := d.notes.SetMeta(ctx, metaRelist, ""); err != nil {
+			return err
+		}
+	}
+	d.met = true
+	return d.readBack(ctx)
+}
+
+func (d *drain) end(ctx context.Context, unlessDue bool) (bool, error) {
 	d.run.Ended = d.now()
 	d.run.Writes = d.plex.Writes()
-	return d.queue.EndDrain(ctx, d.run.Ended, d.run, unlessDue)
+	return d.jobs.EndDrain(ctx, d.run.Ended, d.run, unlessDue)
 }
 
-// permit says how many jobs may be leased now: a batch, one (half-open), or none,
-// with the reason in stopped. It probes when the breaker is open and a probe is
-// due.
-func (d *drain) permit(ctx context.Context) (int, error) {
-	b := d.breakerNow()
-	switch {
-	case d.stopReason() != "":
-		return 0, nil
-	case b.State == job.BreakerHalfOpen:
-		return 1, nil
-	case b.Closed():
-		return d.ramp(), nil
-	}
-	p, err := Probe(ctx, d.queue, d.plex, d.now, d.opt.ByPerson)
-	if err != nil {
-		return 0, err
-	}
-	d.opt.ByPerson = false // probes once
-	d.mu.Lock()
-	d.breaker = p.Breaker
-	d.mu.Unlock()
-	switch {
-	case !p.Taken && p.Breaker.State == job.BreakerOpen:
-		d.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, the jobs wait until then",
-			clock(b.OpenedAt), b.Message, clock(b.NextProbe)))
-		return 0, nil
-	case p.Err != nil:
-		d.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %s The next try is at %s", sentence(firstLine(p.Err.Error())), clock(p.Breaker.NextProbe)))
-		return 0, nil
-	}
-	d.log.Info("Plex answers again; trying one scene")
-	return 1, nil
-}
-
-// updateBreaker changes the stored breaker and our copy of it.
-func (d *drain) updateBreaker(ctx context.Context, change func(job.Breaker) job.Breaker) error {
-	b, err := d.queue.UpdateBreaker(ctx, d.now(), job.Plex, change)
-	if err == nil {
-		d.mu.Lock()
-		d.breaker = b
-		d.mu.Unlock()
-	}
-	return err
-}
-
-// breakerNow is our copy of the stored breaker.
-func (d *drain) breakerNow() job.Breaker {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.breaker
-}
-
-// stop makes the drain end early: what is under way is finished, nothing more is
-// leased. The first reason stays.
-func (d *drain) stop(level slog.Level, reason string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.stopped == "" {
-		d.stopped = reason
-		d.log.Log(context.Background(), level, reason)
-	}
-}
-
-func (d *drain) stopReason() string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.stopped
-}
-
-// grow notes n more attempts under way.
+// grow notes n more plans under way.
 func (d *drain) grow(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inFlight += n
-	d.total = max(d.total, d.run.Processed()+d.inFlight)
+	d.progress.expect(d.run.Processed() + d.inFlight)
 }
 
-// fail ends the drain because the database failed. The first error stays.
-func (d *drain) fail(err error) {
+// abort ends the drain because the database failed. The first error stays.
+func (d *drain) abort(err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.fatal == nil {
@@ -343,13 +351,21 @@ func (d *drain) fail(err error) {
 	}
 }
 
-// waitIdle waits until the outcome of every attempt is stored.
+// waitIdle waits until the outcome of every plan is stored.
 func (d *drain) waitIdle() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for d.inFlight > 0 && d.fatal == nil {
 		d.idle.Wait()
 	}
+}
+
+func (d *drain) conclude(ctx context.Context, x *plan) job.Ended {
+	e, err := d.guard.conclude(ctx, x)
+	if err != nil {
+		d.abort(err)
+	}
+	return e
 }
 
 // store writes outcomes to the queue, several to a transaction.
@@ -360,31 +376,12 @@ func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 			return
 		}
 		// What is done is done, also when the drain is being stopped.
-		err := d.queue.Finish(context.WithoutCancel(ctx), d.now(), batch...)
+		err := d.jobs.Finish(context.WithoutCancel(ctx), d.now(), batch...)
 		if err != nil {
-			d.fail(err)
+			d.abort(err)
 		}
-		d.mu.Lock()
-		for _, e := range batch {
-			d.run.Count(e.Outcome.Verdict)
-		}
-		d.inFlight -= len(batch)
-		d.sinceLog += len(batch)
-		done, total := d.run.Processed(), d.total
-		now := d.now()
-		status := d.sinceLog >= statusJobs && now.Sub(d.lastLog) >= statusPause
-		if status {
-			d.sinceLog, d.lastLog = 0, now
-		}
-		d.idle.Broadcast()
-		d.mu.Unlock()
+		d.finished(ctx, batch)
 		batch = batch[:0]
-		if total > 0 && !d.walking() {
-			d.progress(min(float64(done)/float64(total), 1))
-		}
-		if status {
-			d.LogDLQ(ctx)
-		}
 	}
 	timer := time.NewTimer(flushPause)
 	defer timer.Stop()
@@ -409,28 +406,33 @@ func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 	}
 }
 
-// walked tells how far a walk through all scenes is, in place of the progress of the
-// jobs that it makes; total 0 ends it.
-func (d *drain) walked(done, total int) {
+// finished counts jobs whose outcome is stored, and tells how far the drain is.
+func (d *drain) finished(ctx context.Context, batch []job.Ended) {
 	d.mu.Lock()
-	d.walk = total > 0
-	d.mu.Unlock()
-	if total > 0 {
-		d.progress(min(float64(done)/float64(total), 1))
+	for _, e := range batch {
+		d.run.Count(e.Outcome.Verdict)
 	}
-}
-
-func (d *drain) walking() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.walk
+	d.inFlight -= len(batch)
+	d.sinceLog += len(batch)
+	done := d.run.Processed()
+	now := d.now()
+	status := d.sinceLog >= statusJobs && now.Sub(d.lastLog) >= statusPause
+	if status {
+		d.sinceLog, d.lastLog = 0, now
+	}
+	d.idle.Broadcast()
+	d.mu.Unlock()
+	d.progress.jobs(done)
+	if status {
+		d.logDLQ(ctx)
+	}
 }
 
 // settle waits until the newest due event is settleQuiet old, at most settleMax.
 func (d *drain) settle(ctx context.Context) error {
 	for deadline := d.now().Add(settleMax); ; {
 		now := d.now()
-		last, err := d.queue.LastEvent(ctx, now)
+		last, err := d.jobs.LastEvent(ctx, now)
 		if err != nil {
 			return err
 		}
@@ -447,6 +449,99 @@ func (d *drain) settle(ctx context.Context) error {
 	}
 }
 
+// metaScope remembers by which settings scenes were matched.
+const metaScope = "match_scope"
+
+// rescope brings the scenes back that could not be matched, if the settings that
+// decide about it have changed since: a person who mends a path rule need not click
+// as well.
+func (d *drain) rescope(ctx context.Context) error {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q", d.opt.Rules, d.opt.Libraries))
+	scope := hex.EncodeToString(sum[:8])
+	before, err := d.notes.Meta(ctx, metaScope)
+	if err != nil || before == scope {
+		return err
+	}
+	n := 0
+	if before != "" {
+		for _, class := range []job.Class{job.ClassNotInPlex, job.ClassAmbiguous} {
+			letters, err := d.jobs.Revive(ctx, d.now(), job.Which{Class: class})
+			if err != nil {
+				return err
+			}
+			jobs, err := d.jobs.Wake(ctx, d.now(), class)
+			if err != nil {
+				return err
+			}
+			n += letters + jobs
+		}
+	}
+	if n > 0 {
+		d.log.Info(fmt.Sprintf("pathRules or plexLibraries have changed: %s looked for again", plural(n, "scene is", "scenes are")))
+	}
+	return d.notes.SetMeta(ctx, metaScope, scope)
+}
+
+// lookForMissing renews the catalogue, once a drain, if scenes wait to turn up in Plex:
+// also dead letters come back so. That Plex cannot be asked is no failure here; whoever
+// has a job to do will tell.
+func (d *drain) lookForMissing(ctx context.Context) error {
+	if d.awaited || !d.guard.breakerNow().Closed() {
+		return nil
+	}
+	d.awaited = true
+	awaits, err := d.jobs.Awaits(ctx)
+	if err != nil || !awaits {
+		return err
+	}
+	f, due, err := d.catalogue.overdue(ctx)
+	if err != nil || !due {
+		return err
+	}
+	err = d.meet(ctx)
+	if err == nil {
+		_, err = d.catalogue.renew(ctx, f)
+	}
+	var system *systemError
+	var setting *settingError
+	if errors.As(err, &system) || errors.As(err, &setting) {
+		d.log.Debug(fmt.Sprintf("Plex could not be asked for what it lacked: %v", err))
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return d.turnedUp(ctx)
+}
+
+// turnedUp brings scenes back whose files the catalogue has, if it was read anew.
+func (d *drain) turnedUp(ctx context.Context) error {
+	if !d.catalogue.takeChanged() {
+		return nil
+	}
+	n, err := d.jobs.TurnedUp(ctx, d.now())
+	if n > 0 {
+		d.log.Info(fmt.Sprintf("%s not in Plex before, and may be now", plural(n, "scene was", "scenes were")))
+	}
+	return err
+}
+
+// Await looks whether what Plex lacked has turned up: its jobs are due then. It
+// returns ErrRunning while a drain is at work, which does the same. That Plex cannot
+// be asked is no error.
+func (w *Worker) Await(ctx context.Context) error {
+	release, err := w.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	d := w.newDrain()
+	if d.guard.breaker, err = w.store.Breaker(ctx, job.Plex); err != nil {
+		return err
+	}
+	return d.lookForMissing(ctx)
+}
+
 // summary logs what the run did.
 func (d *drain) summary() {
 	r := d.run
@@ -460,16 +555,16 @@ func (d *drain) summary() {
 	d.log.Info(fmt.Sprintf("Worked %s in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %s to Plex",
 		plural(r.Processed(), "job", "jobs"), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
 		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, plural(r.Writes, "write", "writes")))
-	d.progress(1)
+	d.progress.report(1)
 }
 
 // LogDLQ logs how many dead letters need review and the five newest of them, if
 // there are any.
 func (w *Worker) LogDLQ(ctx context.Context) {
-	c, err := w.queue.Counts(ctx, w.now())
+	c, err := w.store.Counts(ctx, w.now())
 	if err == nil && c.Dead > 0 {
 		var letters []job.Letter
-		letters, err = w.queue.Letters(ctx, job.Which{Review: true}, 5, 0)
+		letters, err = w.store.Letters(ctx, job.Which{Review: true}, 5, 0)
 		if err == nil {
 			w.log.Warn(fmt.Sprintf("DLQ: %d need review", c.Dead))
 			for _, l := range letters {
@@ -482,6 +577,44 @@ func (w *Worker) LogDLQ(ctx context.Context) {
 	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		w.log.Error(fmt.Sprintf("DLQ status: %v", err))
+	}
+}
+
+// progress is how far a drain is: of its jobs, or of a pass over the whole library.
+// Safe to use from several goroutines.
+type progress struct {
+	report func(float64)
+
+	mu       sync.Mutex
+	expected int // jobs, as far as is known
+	passing  bool
+}
+
+// expect notes how many jobs there are at least.
+func (p *progress) expect(jobs int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected = max(p.expected, jobs)
+}
+
+// jobs reports that so many jobs are done.
+func (p *progress) jobs(done int) {
+	p.mu.Lock()
+	silent, total := p.passing || p.expected == 0, p.expected
+	p.mu.Unlock()
+	if !silent {
+		p.report(min(float64(done)/float64(total), 1))
+	}
+}
+
+// pass reports how far a pass over all scenes is, in place of the jobs that it makes;
+// total 0 ends it.
+func (p *progress) pass(done, total int) {
+	p.mu.Lock()
+	p.passing = total > 0
+	p.mu.Unlock()
+	if total > 0 {
+		p.report(min(float64(done)/float64(total), 1))
 	}
 }
 
@@ -503,3 +636,9 @@ func sentence(s string) string {
 
 // clock is how a time is told in a log line.
 func clock(t time.Time) string { return t.Local().Format("2006-01-02 15:04:05") }
+
+// firstLine keeps stacks out of the log.
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,6 +71,9 @@ type ExplainedField struct {
 	Locked bool   `json:"locked"`
 	// Write is what Plex would show afterwards, nil if it would not be touched.
 	Write *string `json:"write"`
+	// Kept: Plex shows another value than Stash has, and it stays because keepPlexEdits
+	// is on.
+	Kept bool `json:"kept"`
 }
 
 // Changes are the fields of the item that would be written.
@@ -100,40 +104,45 @@ type Last struct {
 // What keeps the scene from being synced is the Decision, not an error.
 func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) {
 	e := Explanation{Scene: scene, Files: []ExplainedFile{}, Steps: []ExplainedStep{}, Items: []ExplainedItem{}}
-	if err := w.last(ctx, job.Scene(scene), &e.Last); err != nil {
+	p := w.onlooker()
+	x := p.planFully(ctx, scene)
+	memory := p.catalogue.memory()
+	if memory == nil { // Plex could not be asked who it is
+		current, err := w.store.Current(ctx)
+		if err != nil {
+			return e, err
+		}
+		memory = current
+	}
+	if err := w.last(ctx, memory, job.Scene(scene), &e.Last); err != nil {
 		return e, err
 	}
-	d := w.dryRun()
-	if err := d.learn(ctx); err != nil {
-		return e, err
-	}
-	a := d.prepare(ctx, []job.Job{{Subject: job.Scene(scene)}})[0]
-	if a.scene != nil {
-		e.Title = a.scene.Meta.Title
-		for _, f := range a.scene.Files {
+	if x.scene != nil {
+		e.Title = x.scene.Meta.Title
+		for _, f := range x.scene.Files {
 			mapped, rule := w.opt.Rules.Map(f.Path)
-			x := ExplainedFile{Path: f.Path, Mapped: mapped}
+			file := ExplainedFile{Path: f.Path, Mapped: mapped}
 			if rule != nil {
-				x.Rule = rule.String()
+				file.Rule = rule.String()
 			}
-			e.Files = append(e.Files, x)
+			e.Files = append(e.Files, file)
 		}
 	}
-	for _, s := range a.found.Steps {
-		x := ExplainedStep{Rung: s.Rung.String(), Candidates: []string{}, Verdict: s.Verdict}
+	for _, s := range x.found.Steps {
+		step := ExplainedStep{Rung: s.Rung.String(), Candidates: []string{}, Verdict: s.Verdict}
 		for i, c := range s.Candidates {
 			if i == maxTold {
-				x.Candidates = append(x.Candidates, fmt.Sprintf("and %d more", len(s.Candidates)-i))
+				step.Candidates = append(step.Candidates, fmt.Sprintf("and %d more", len(s.Candidates)-i))
 				break
 			}
-			x.Candidates = append(x.Candidates, fmt.Sprintf("item %s: %s", c.Key, c.Path))
+			step.Candidates = append(step.Candidates, fmt.Sprintf("item %s: %s", c.Key, c.Path))
 		}
-		e.Steps = append(e.Steps, x)
+		e.Steps = append(e.Steps, step)
 	}
-	e.Decision = d.decision(ctx, a)
-	for _, t := range a.targets {
+	e.Decision = p.decision(ctx, x)
+	for _, t := range x.targets {
 		if t.item != nil {
-			e.Items = append(e.Items, d.explainItem(a, t))
+			e.Items = append(e.Items, p.explainItem(x, t))
 		}
 	}
 	return e, nil
@@ -142,34 +151,39 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 // maxTold is how many candidates of a rung are told.
 const maxTold = 10
 
-// dryRun is a drain that only looks.
-func (w *Worker) dryRun() *drain {
-	return &drain{Worker: w, dry: true, relooked: map[int64]bool{}, run: job.Run{Token: token(), Started: w.now()}}
-}
-
-func (d *drain) decision(ctx context.Context, a *attempt) string {
+// decision is the whole in one sentence. It asks Stash for the cover, if that decides.
+func (p *planner) decision(ctx context.Context, x *plan) string {
+	var vanished *vanishedError
 	switch {
-	case a.verdict == job.Gone:
+	case x.verdict == job.Gone:
 		return "Stash has no such scene"
-	case a.scene != nil && d.skip(a.scene) != "":
-		return "The scene " + d.skip(a.scene)
-	case errors.Is(a.err, errLookAgain):
+	case x.scene != nil && p.skip(x.scene) != "":
+		return "The scene " + p.skip(x.scene)
+	case errors.As(x.err, &vanished):
 		return "Its item has just gone from Plex; the next look finds where it went"
-	case a.err != nil:
-		return a.err.Error()
-	case len(a.targets) == 0:
+	case x.err != nil:
+		return x.err.Error()
+	case len(x.targets) == 0:
 		return "Its item holds another scene's file too and belongs to that scene"
 	}
-	d.fetchCover(ctx, a)
-	if a.err != nil {
-		return a.err.Error()
+	p.fetchCover(ctx, x)
+	if x.err != nil {
+		return x.err.Error()
 	}
 	changes := 0
-	for _, t := range a.targets {
-		poster, background := d.pictures(a, t)
-		if !t.edit.Empty() || poster || background {
+	var kept []string
+	for _, t := range x.targets {
+		if !t.edit.Empty() || t.poster || t.background {
 			changes++
 		}
+		for _, f := range p.explainItem(x, t).Fields {
+			if f.Kept && !slices.Contains(kept, f.Field) {
+				kept = append(kept, f.Field)
+			}
+		}
+	}
+	if changes == 0 && len(kept) > 0 {
+		return fmt.Sprintf("Nothing would be written: Plex's own %s stay, because keepPlexEdits is on", strings.Join(kept, ", "))
 	}
 	if changes == 0 {
 		return "Plex shows what Stash has; nothing would be written"
@@ -177,14 +191,26 @@ func (d *drain) decision(ctx context.Context, a *attempt) string {
 	return fmt.Sprintf("%s would be written", plural(changes, "item", "items"))
 }
 
-func (d *drain) explainItem(a *attempt, t *target) ExplainedItem {
-	x := ExplainedItem{Key: t.hit.Key, Path: t.hit.Part.Path, Rung: t.hit.Rung.String(), Fields: []ExplainedField{}, Lock: []string{}, Unlock: []string{}}
-	x.Poster, x.Background = d.pictures(a, t)
+func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
+	item := ExplainedItem{Key: t.hit.Key, Path: t.hit.Part.Path, Rung: t.hit.Rung.String(), Fields: []ExplainedField{}, Lock: []string{}, Unlock: []string{}}
+	item.Poster, item.Background = t.poster, t.background
 	for _, f := range t.edit.Lock {
-		x.Lock = append(x.Lock, string(f))
+		item.Lock = append(item.Lock, string(f))
 	}
 	for _, f := range t.edit.Unlock {
-		x.Unlock = append(x.Unlock, string(f))
+		item.Unlock = append(item.Unlock, string(f))
+	}
+	var kept []merge.Field // what would be written if edits in Plex were not kept
+	if p.opt.Merge.KeepPlexEdits {
+		o := p.opt.Merge
+		o.KeepPlexEdits = false
+		without, _ := merge.Merge(t.base, x.wanted, t.item.State, o)
+		for _, s := range without.Scalars {
+			kept = append(kept, s.Field)
+		}
+		for _, l := range without.Lists {
+			kept = append(kept, l.Field)
+		}
 	}
 	written := map[merge.Field]string{}
 	for _, c := range t.edit.Changes(t.item.State) {
@@ -195,26 +221,27 @@ func (d *drain) explainItem(a *attempt, t *target) ExplainedItem {
 		if v, ok := written[f]; ok {
 			y.Write = &v
 		}
+		y.Kept = y.Write == nil && slices.Contains(kept, f)
 		if y.Wanted != "" || y.Base != "" || y.Plex != "" || y.Write != nil {
-			x.Fields = append(x.Fields, y)
+			item.Fields = append(item.Fields, y)
 		}
 	}
 	for _, f := range merge.ScalarFields() {
-		if v, ok := a.wanted.Scalars[f]; ok {
+		if v, ok := x.wanted.Scalars[f]; ok {
 			field(f, v, t.base.Wrote[f], t.item.State.Scalars[f])
 		}
 	}
 	for _, f := range merge.ListFields() {
-		if v, ok := a.wanted.Lists[f]; ok {
+		if v, ok := x.wanted.Lists[f]; ok {
 			field(f, merge.Names(v), strings.Join(t.base.Added[f], ", "), merge.Names(t.item.State.Lists[f]))
 		}
 	}
-	return x
+	return item
 }
 
 // last reads what happened to a subject before.
-func (w *Worker) last(ctx context.Context, sub job.Subject, l *Last) error {
-	rows, err := w.queue.PushedOfScenes(ctx, sub.ID)
+func (w *Worker) last(ctx context.Context, memory MemoryReader, sub job.Subject, l *Last) error {
+	rows, err := memory.PushedOfScenes(ctx, sub.ID)
 	if err != nil {
 		return err
 	}
@@ -223,14 +250,14 @@ func (w *Worker) last(ctx context.Context, sub job.Subject, l *Last) error {
 			l.Pushed = p.At
 		}
 	}
-	j, live, err := w.queue.Job(ctx, sub)
+	j, live, err := w.store.Job(ctx, sub)
 	if err != nil {
 		return err
 	}
 	if live {
 		l.Queued, l.Due, l.LastError = true, j.DueAt, j.LastError
 	}
-	letters, err := w.queue.Letters(ctx, job.Which{Subject: sub}, 1, 0)
+	letters, err := w.store.Letters(ctx, job.Which{Subject: sub}, 1, 0)
 	if err == nil && len(letters) == 1 {
 		l.DeadClass, l.DeadError = letters[0].Class, letters[0].Error
 	}
@@ -256,12 +283,12 @@ type PathCheck struct {
 // not saved yet.
 func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (PathCheck, error) {
 	var c PathCheck
-	d := w.dryRun()
+	p := w.onlooker()
+	if err := p.catalogue.meet(ctx); err != nil {
+		return c, err
+	}
 	if read {
-		if _, err := d.meet(ctx); err != nil {
-			return c, err
-		}
-		if _, err := d.ensureIndex(ctx, indexReady); err != nil {
+		if err := p.catalogue.listAll(ctx); err != nil {
 			return c, err
 		}
 	}
@@ -271,7 +298,7 @@ func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (Pat
 		if len(s.Files) == 0 {
 			continue
 		}
-		r, _, err := d.match(ctx, s, nil)
+		r, _, err := p.match(ctx, s, nil)
 		if err != nil {
 			return c, err
 		}
@@ -292,7 +319,7 @@ func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (Pat
 			}
 		}
 		if c.Example == "" {
-			c.Example, _ = d.opt.Rules.Map(s.Files[0].Path)
+			c.Example, _ = p.opt.Rules.Map(s.Files[0].Path)
 		}
 	}
 	return c, nil

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -17,31 +18,37 @@ const (
 	editWeight = 0.2
 )
 
+// pace is how fast Plex takes edits. The zero value knows nothing yet.
+type pace struct {
+	mu   sync.Mutex
+	took time.Duration // of late, on average
+}
+
 // edited notes how long an edit took.
-func (d *drain) edited(took time.Duration) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.editTime == 0 {
-		d.editTime = took
+func (p *pace) edited(took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.took == 0 {
+		p.took = took
 		return
 	}
-	d.editTime += time.Duration(editWeight * float64(took-d.editTime))
+	p.took += time.Duration(editWeight * float64(took-p.took))
 }
 
-func (d *drain) slow() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.editTime >= slowEdit
+func (p *pace) slow() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.took >= slowEdit
 }
 
-// writer works what is ready until there is no more. While Plex is slow only the
+// writer commits what is ready until there is no more. While Plex is slow only the
 // first of them does; first is closed when it has ended.
-func (d *drain) writer(ctx context.Context, number int, first chan struct{}, ready <-chan *attempt, ended func(*attempt)) {
+func (c *committer) writer(ctx context.Context, number int, first chan struct{}, ready <-chan *plan, ended func(*plan)) {
 	if number == 0 {
 		defer close(first)
 	}
 	for {
-		for number > 0 && d.slow() {
+		for number > 0 && c.pace.slow() {
 			select {
 			case <-first: // there is nothing left but what is under way
 			case <-ctx.Done():
@@ -50,26 +57,21 @@ func (d *drain) writer(ctx context.Context, number int, first chan struct{}, rea
 			}
 			break
 		}
-		a, ok := <-ready
+		x, ok := <-ready
 		if !ok {
 			return
 		}
-		d.protect(a, func() { d.write(ctx, a) })
-		ended(a)
+		c.commitSafely(ctx, x)
+		ended(x)
 	}
 }
 
-// ramp is how many jobs are leased at once while Plex recovers from an outage: one
-// decides whether it has, then twice as many each time, until it is a batch.
-func (d *drain) ramp() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.recovering == 0 {
-		return batchSize
-	}
-	if d.recovering *= 2; d.recovering >= batchSize {
-		d.recovering = 0
-		return batchSize
-	}
-	return d.recovering
+// commitSafely turns a panic into the plan's internal error.
+func (c *committer) commitSafely(ctx context.Context, x *plan) {
+	defer func() {
+		if r := recover(); r != nil {
+			x.err = panicked("work on "+x.job.Subject.String(), r)
+		}
+	}()
+	c.commit(ctx, x)
 }

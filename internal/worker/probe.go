@@ -7,9 +7,9 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 )
 
-// Breakers is what [Probe] needs of the store.
-type Breakers interface {
-	UpdateBreaker(ctx context.Context, now time.Time, system job.System, change func(job.Breaker) job.Breaker) (job.Breaker, error)
+// Waking is what [Probe] needs of the store.
+type Waking interface {
+	Breakers
 	Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error)
 }
 
@@ -32,7 +32,7 @@ type Probed struct {
 // Plex is there says nothing about it.
 //
 // An error means that the database could not be used or that ctx ended.
-func Probe(ctx context.Context, queue Breakers, plex Plex, now func() time.Time, force bool) (Probed, error) {
+func Probe(ctx context.Context, queue Waking, plex Prober, now func() time.Time, force bool) (Probed, error) {
 	var p Probed
 	at := now()
 	var err error

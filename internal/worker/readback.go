@@ -1,0 +1,146 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/merge"
+)
+
+// What was written is read back, a hundred items at once, before the drain ends. Plex
+// may show a value otherwise than it was sent, and how it shows it is what tells our
+// value from a person's later; the same of a poster's address. It also confirms that
+// the items are there: an edit of an item that is gone may be answered like any other.
+
+// written is what an item was written from, for when it is read back.
+type written struct {
+	edit   merge.Edit
+	before merge.Item
+}
+
+// mark notes that an item was written: e to what it was before. An empty e is a picture.
+func (c *committer) mark(r *job.Pushed, e merge.Edit, before merge.Item) {
+	r.Unread = true
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.written == nil {
+		c.written = map[string]written{}
+	}
+	if _, both := c.written[r.Key]; !both || !e.Empty() {
+		c.written[r.Key] = written{e, before}
+	}
+}
+
+// owes reports whether at least n items were written and not read back since.
+func (c *committer) owes(n int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.written) >= n
+}
+
+// read returns from what an item was written, and forgets it. What a drain wrote that
+// was killed is not known; then it is as if all of base had been written to an empty
+// item.
+func (c *committer) read(key string, base merge.Base) written {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	w, ok := c.written[key]
+	delete(c.written, key)
+	if !ok {
+		for f, v := range base.Wrote {
+			w.edit.Scalars = append(w.edit.Scalars, merge.ScalarEdit{Field: f, Value: v})
+		}
+	}
+	return w
+}
+
+// again reports whether an edit that Plex seems to have ignored is to be sent once more.
+func (c *committer) again(key string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.resent[key] {
+		return false
+	}
+	if c.resent == nil {
+		c.resent = map[string]bool{}
+	}
+	c.resent[key] = true
+	return true
+}
+
+// contestedAt is how often in a row somebody may overwrite what we wrote until a
+// warning says so.
+const contestedAt = 3
+
+// contest counts how often in a row r's item was overwritten by somebody.
+func (c *committer) contest(x *plan, t *target, r *job.Pushed) {
+	if !t.contested {
+		r.Contested = 0
+		return
+	}
+	if r.Contested++; r.Contested == contestedAt {
+		c.log.Warn(fmt.Sprintf("Item %s (%s): something keeps overwriting what PlexSync writes (%d times in a row). If two Stash servers sync to this Plex, exclude the scene in one of them; to keep the other value, turn on keepPlexEdits",
+			t.hit.Key, x.job.Subject, r.Contested))
+	}
+}
+
+// readBack reads what was written and not read since, also by a drain that was killed.
+// That Plex cannot be asked is no failure: the next drain does it.
+func (d *drain) readBack(ctx context.Context) error {
+	server := d.catalogue.server()
+	for {
+		rows, err := server.PushedUnread(ctx, batchSize)
+		if err != nil || len(rows) == 0 {
+			return err
+		}
+		keys := make([]string, len(rows))
+		for i, r := range rows {
+			keys[i] = r.Key
+		}
+		items, errs := d.planner.readItems(ctx, keys)
+		var read []job.Pushed
+		var again []job.Subject // scenes to be looked at once more
+		for _, r := range rows {
+			item := items[r.Key]
+			switch {
+			case errs[r.Key] != nil:
+				continue
+			case item == nil:
+				if err := d.catalogue.gone(ctx, r.Key); err != nil {
+					return err
+				}
+				d.committer.read(r.Key, merge.Base{})
+				r.WantedHash = ""
+			default:
+				d.showed(&r, item)
+			}
+			if r.WantedHash == "" {
+				again = append(again, job.Scene(r.Scene))
+			}
+			read = append(read, r)
+		}
+		if len(read) == 0 {
+			d.log.Debug(fmt.Sprintf("What was written could not be read back: %v", errs[keys[0]]))
+			return nil
+		}
+		if err := server.SaveRead(ctx, read...); err != nil {
+			return err
+		}
+		if err := d.jobs.Enqueue(ctx, d.now(), job.PriorityBulk, again...); err != nil {
+			return err
+		}
+		if len(rows) < batchSize || len(read) < len(rows) {
+			return nil
+		}
+	}
+}
+
+// showed notes in r how its item shows what was written. An edit that changed nothing,
+// although Plex said that it had, is to be sent once more.
+func (d *drain) showed(r *job.Pushed, item *Item) {
+	if r.PosterHash != "" {
+		r.Thumb = item.Thumb
+	}
+	d.committer.read(r.Key, merge.Base{})
+}
