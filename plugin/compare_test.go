@@ -404,9 +404,9 @@ func TestWhoLeavesTakesTheLocksAlong(t *testing.T) {
 	}
 	w.task("Unlock fields")
 	w.wantLog(simstash.LevelWarning, "leaveUnlocked is off")
-	var e worker.Explanation
+	var e Explanation
 	must(t, w.operation(map[string]any{"mode": "explain", "scene_id": f.scenes[0]}, &e))
-	if len(e.Items) != 1 || e.Items[0].Untouched() || !slices.Contains(e.Items[0].Lock, "title") || e.Decision != "1 item would be written" {
+	if len(e.Items) != 1 || e.Items[0].untouched() || !slices.Contains(e.Items[0].Lock, "title") || e.Decision != "1 item would be written" {
 		t.Errorf("explained: %+v", e)
 	}
 	w.task("Preview changes")
@@ -439,7 +439,7 @@ func TestScenesThatAreLeftAloneSayWhy(t *testing.T) {
 		t.Errorf("found %s", found)
 	}
 	for i, why := range map[int]string{0: `has the tag "Indoor/studio", which excludeTags names`, 2: "is not organized, and onlyOrganized is on"} {
-		var e worker.Explanation
+		var e Explanation
 		must(t, w.operation(map[string]any{"mode": "explain", "scene_id": f.scenes[i]}, &e))
 		if !strings.Contains(e.Decision, why) || len(e.Files) != 1 {
 			t.Errorf("explained: %+v", e)

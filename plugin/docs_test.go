@@ -76,6 +76,50 @@ func TestTroubleshootingTellsOfMessagesThatExist(t *testing.T) {
 	}
 }
 
+// TestTheNamesFromElsewhereLeadToOurs: what docs/architecture.md says a name of the plan is
+// here, exists.
+func TestTheNamesFromElsewhereLeadToOurs(t *testing.T) {
+	text, err := os.ReadFile("../docs/architecture.md")
+	must(t, err)
+	_, table, _ := strings.Cut(string(text), "## Names from elsewhere")
+	table, _, _ = strings.Cut(table, "\n## ")
+	names := regexp.MustCompile("`(job|worker)\\.(?:(\\w+)\\.)?(\\w+)`").FindAllStringSubmatch(table, -1)
+	if len(names) < 9 {
+		t.Fatalf("the table names only %v", names)
+	}
+	declared := map[string]bool{} // "worker.Worker", "job.Class.Retry"
+	for _, pkg := range []string{"job", "worker"} {
+		files, err := filepath.Glob("../internal/" + pkg + "/*.go")
+		must(t, err)
+		for _, name := range files {
+			file, err := parser.ParseFile(gotoken.NewFileSet(), name, nil, parser.SkipObjectResolution)
+			must(t, err)
+			ast.Inspect(file, func(n ast.Node) bool {
+				switch n := n.(type) {
+				case *ast.FuncDecl:
+					if n.Recv != nil {
+						of := n.Recv.List[0].Type
+						if p, ok := of.(*ast.StarExpr); ok {
+							of = p.X
+						}
+						declared[pkg+"."+of.(*ast.Ident).Name+"."+n.Name.Name] = true
+					}
+				case *ast.TypeSpec:
+					declared[pkg+"."+n.Name.Name] = true
+				case *ast.ValueSpec:
+					declared[pkg+"."+n.Names[0].Name] = true
+				}
+				return true
+			})
+		}
+	}
+	for _, n := range names {
+		if name := strings.Trim(n[0], "`"); !declared[name] {
+			t.Errorf("there is no %s", name)
+		}
+	}
+}
+
 // TestLinksInTheDocumentsLeadSomewhere: to files that exist, and headings in them.
 func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")

@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
@@ -20,63 +19,53 @@ import (
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
-// healthReport is what the mode health returns.
-type healthReport struct {
-	OK     bool          `json:"ok"` // no check failed
-	Checks []healthCheck `json:"checks"`
+// health tests everything that a sync needs, and writes nothing to Plex. What it finds
+// is its answer, never an error.
+func (s *session) health(ctx context.Context, _ NoArguments) (Health, error) {
+	c := &checkup{session: s, Health: Health{OK: true}}
+	c.checkDatabase(ctx)
+	c.checkSettings()
+	c.checkStash()
+	if s.plexIsSet() {
+		if err := c.checkPlex(ctx); err != nil {
+			return Health{}, err
+		}
+	}
+	return c.Health, nil
 }
 
-// healthCheck is one thing that was tested. Message tells what was found and, if it
-// is not well, what to do.
-type healthCheck struct {
-	Name    string `json:"name"`
-	Level   string `json:"level"` // ok, warning or error
-	Message string `json:"message"`
+func logHealth(s *session, h Health) {
+	for _, c := range h.Checks {
+		line := c.Name + ": " + c.Message
+		switch c.Level {
+		case LevelOK:
+			s.log.Info(line)
+		case LevelWarning:
+			s.log.Warn(line)
+		default:
+			s.log.Error(line)
+		}
+	}
+	if !h.OK {
+		s.log.Warn("Action needed: see the errors above")
+	}
 }
 
 // checkup is a health check at work.
 type checkup struct {
-	*process
 	*session
-	healthReport
+	Health
 }
 
-// health tests everything that a sync needs, and writes nothing to Plex. What is
-// wrong is its answer, not its error.
-func (p *process) health(ctx context.Context, s *session) (any, error) {
-	c := &checkup{process: p, session: s, healthReport: healthReport{OK: true, Checks: []healthCheck{}}}
-	c.database(ctx)
-	c.settings()
-	c.stashItself()
-	if c.plexURL() {
-		if err := c.plexItself(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if !c.OK {
-		p.log.Warn("Something needs you: see the errors above")
-	}
-	return c.healthReport, nil
+// add notes the end of a check: what was found and, if it is not OK, what to do.
+func (c *checkup) add(name string, level Level, format string, args ...any) {
+	c.Checks = append(c.Checks, Check{name, level, fmt.Sprintf(format, args...)})
+	c.OK = c.OK && level != LevelError
 }
 
-// tell notes the end of a check and logs it.
-func (c *checkup) tell(name, level, format string, args ...any) {
-	message := fmt.Sprintf(format, args...)
-	c.Checks = append(c.Checks, healthCheck{name, level, message})
-	switch line := name + ": " + message; level {
-	case "ok":
-		c.log.Info(line)
-	case "warning":
-		c.log.Warn(line)
-	default:
-		c.OK = false
-		c.log.Error(line)
-	}
-}
-
-func (c *checkup) database(ctx context.Context) {
+func (c *checkup) checkDatabase(ctx context.Context) {
 	if err := c.db.Check(ctx); err != nil {
-		c.tell("Database", "error", "%v", err)
+		c.add("Database", LevelError, "%v", err)
 		return
 	}
 	path := filepath.Join(c.dir, store.FileName)
@@ -84,99 +73,104 @@ func (c *checkup) database(ctx context.Context) {
 	if info, err := os.Stat(path); err == nil {
 		size = fmt.Sprintf("%.1f MB", float64(info.Size())/1e6)
 	}
-	c.tell("Database", "ok", "%s (%s) is whole and can be written", path, size)
+	c.add("Database", LevelOK, "%s (%s) is intact and writable", path, size)
 }
 
-func (c *checkup) settings() {
+func (c *checkup) checkSettings() {
 	for _, p := range c.problems {
-		level := "warning"
+		level := LevelWarning
 		if p.Fatal {
-			level = "error"
+			level = LevelError
 		}
-		c.tell("Settings", level, "%s", p)
+		c.add("Settings", level, "%s", p)
 	}
 	if len(c.unknown) > 0 {
-		c.tell("Settings", "warning", "nobody reads %s: another version left them", strings.Join(c.unknown, ", "))
+		c.add("Settings", LevelWarning, "ignoring unknown settings %s (left over from another version)", strings.Join(c.unknown, ", "))
 	}
 	switch {
 	case c.config.Paused:
-		c.tell("Settings", "warning", "paused is on: events are queued, nothing is written")
+		c.add("Settings", LevelWarning, "paused is on: events are queued, nothing is written")
 	case len(c.problems) == 0:
-		c.tell("Settings", "ok", "every value can be used")
+		c.add("Settings", LevelOK, "every value is valid")
 	}
 }
 
-func (c *checkup) stashItself() {
-	if err := stash.CheckVersion(c.version); err != nil {
-		c.tell("Stash", "error", "%v", err)
+func (c *checkup) checkStash() {
+	if err := stash.CheckVersion(c.stashVersion); err != nil {
+		c.add("Stash", LevelError, "%v", err)
 		return
 	}
-	c.tell("Stash", "ok", "%s answers at %s", c.version, c.in.Conn.URL())
+	c.add("Stash", LevelOK, "%s answers at %s", c.stashVersion, c.in.Conn.URL())
 }
 
-// plexURL reports whether Plex can be asked at all with these settings.
-func (c *checkup) plexURL() bool {
-	return !slices.ContainsFunc(c.problems, func(p config.Problem) bool { return p.Setting == "plexUrl" || p.Setting == "plexToken" })
+// plexIsSet reports whether Plex can be asked at all with these settings.
+func (s *session) plexIsSet() bool {
+	return !slices.ContainsFunc(s.problems, func(p config.Problem) bool { return p.Setting == "plexUrl" || p.Setting == "plexToken" })
 }
 
-// plexItself tests Plex from what needs least to what needs most, and stops at what
+// checkPlex tests Plex from what needs least to what needs most, and stops at what
 // the rest depends on.
-func (c *checkup) plexItself(ctx context.Context) error {
+func (c *checkup) checkPlex(ctx context.Context) error {
 	px, err := c.plex(ctx, c.db, c.config)
 	if err != nil {
 		return err
 	}
 	id, err := px.Identity(ctx)
 	if err != nil {
-		c.tell("Plex", "error", "%v", err)
+		c.add("Plex", LevelError, "%v", err)
 		return nil
 	}
 	if err := plex.CheckVersion(id.Version); err != nil {
-		c.tell("Plex", "error", "%v", err)
+		c.add("Plex", LevelError, "%v", err)
 	} else {
-		c.tell("Plex", "ok", "version %s answers at %s", id.Version, c.config.PlexURL)
+		c.add("Plex", LevelOK, "version %s answers at %s", id.Version, c.config.PlexURL)
 	}
-	if !c.token(ctx, px) {
+	if !c.checkToken(ctx, px) {
 		return nil
 	}
 	sections, err := px.Sections(ctx)
 	if err != nil {
-		c.tell("Libraries", "error", "%v", err)
+		c.add("Libraries", LevelError, "%v", err)
 		return nil
 	}
-	folders := c.libraries(sections)
-	if err := c.folders(ctx, folders); err != nil {
-		return err
-	}
-	return c.paths(ctx)
+	c.checkFolders(ctx, c.checkLibraries(sections))
+	return c.checkPaths(ctx)
 }
 
-// token tests whether Plex accepts the token, and whether it is the owner's, who
-// alone may edit. That is told by what Plex allows, because nothing is written.
-func (c *checkup) token(ctx context.Context, px *plex.Client) bool {
+// checkToken tests whether Plex accepts the token, and whether it is the owner's, who
+// alone may edit. What Plex allows tells that, because nothing is written.
+func (c *checkup) checkToken(ctx context.Context, px *plex.Client) bool {
 	server, err := px.Server(ctx)
 	if err != nil {
-		c.tell("Token", "error", "%v", err)
+		c.add("Token", LevelError, "%v", err)
 		return false
+	}
+	switch may := mayEdit(server); {
+	case may == nil:
+		c.add("Token", LevelWarning, "%q accepts the token, but does not say whether it is the owner's, who alone may edit", server.Name)
+	case !*may:
+		c.add("Token", LevelError, "%q accepts the token but grants it no permissions: it is not the owner's. Set plexToken to the token of the server's owner", server.Name)
+	default:
+		c.add("Token", LevelOK, "%q accepts the token, and it may edit", server.Name)
+	}
+	return true
+}
+
+// mayEdit tells whether the token is the owner's; nil if Plex does not say.
+func mayEdit(server plex.Server) *bool {
+	if len(server.Allowed) == 0 {
+		return nil
 	}
 	may := false
 	for _, allowed := range server.Allowed {
 		may = may || allowed
 	}
-	switch {
-	case len(server.Allowed) == 0:
-		c.tell("Token", "warning", "%q accepts it, but does not tell whether it is the owner's, who alone may edit", server.Name)
-	case !may:
-		c.tell("Token", "error", "%q accepts it, but allows it nothing: it is not the owner's. Set plexToken to the token of the server's owner", server.Name)
-	default:
-		c.tell("Token", "ok", "%q accepts it, and it may edit", server.Name)
-	}
-	return true
+	return &may
 }
 
-// libraries tests plexLibraries and returns the folders of the libraries that are
+// checkLibraries tests plexLibraries and returns the folders of the libraries that are
 // synced.
-func (c *checkup) libraries(sections []plex.Section) (folders []string) {
+func (c *checkup) checkLibraries(sections []plex.Section) (folders []string) {
 	var titles, chosen []string
 	unknown := slices.Clone(c.config.Libraries)
 	for _, s := range sections {
@@ -193,71 +187,70 @@ func (c *checkup) libraries(sections []plex.Section) (folders []string) {
 	}
 	switch {
 	case len(titles) == 0:
-		c.tell("Libraries", "error", "Plex has no library for movies; add one of the type \"Movies\" or \"Other Videos\"")
+		c.add("Libraries", LevelError, "Plex has no library for movies; add one of the type \"Movies\" or \"Other Videos\"")
 	case len(unknown) > 0:
-		c.tell("Libraries", "error", "Plex has no movie library %q; it has %s. Correct the setting plexLibraries", strings.Join(unknown, ", "), strings.Join(titles, ", "))
+		c.add("Libraries", LevelError, "Plex has no movie library %q; it has %s. Correct the setting plexLibraries", strings.Join(unknown, ", "), strings.Join(titles, ", "))
 	default:
-		c.tell("Libraries", "ok", "synced are %s", strings.Join(chosen, ", "))
+		c.add("Libraries", LevelOK, "synced are %s", strings.Join(chosen, ", "))
 	}
 	return folders
 }
 
-// folders tests whether each of Stash's folders, by the path rules, is one of
+// checkFolders tests whether each of Stash's folders, by the path rules, is one of
 // Plex's.
-func (c *checkup) folders(ctx context.Context, plexFolders []string) error {
+func (c *checkup) checkFolders(ctx context.Context, plexFolders []string) {
 	all, err := c.mapFolders(ctx, plexFolders)
 	if err != nil {
-		c.tell("Folders", "error", "%v", err)
-		return nil
+		c.add("Folders", LevelError, "%v", err)
+		return
 	}
-	well := len(all) > 0
+	found := len(all) > 0
 	for _, f := range all {
 		by := "no path rule applies"
 		if f.Rule != "" {
 			by = "by the path rule " + f.Rule
 		}
 		if !f.Found {
-			well = false
-			c.tell("Folders", "warning", "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s",
+			found = false
+			c.add("Folders", LevelWarning, "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s",
 				f.Stash, f.Mapped, by, strings.Join(plexFolders, ", "), f.Suggest)
 		}
 	}
-	if well {
-		c.tell("Folders", "ok", "every folder of Stash's is in a library of Plex's")
+	if found {
+		c.add("Folders", LevelOK, "every Stash folder is in a Plex library")
 	}
-	return nil
 }
 
 // mapFolders tells which of Stash's folders, by the path rules, are in one of Plex's;
 // none if the rules cannot be read or Plex has no folder, which is told elsewhere.
-func (s *session) mapFolders(ctx context.Context, plexFolders []string) ([]testFolder, error) {
-	all := []testFolder{}
+func (s *session) mapFolders(ctx context.Context, plexFolders []string) (List[Folder], error) {
 	ours, err := s.stash.Folders(ctx)
 	if err != nil {
-		return all, err
+		return nil, err
 	}
 	rules, err := match.ParseRules(s.config.PathRules)
 	if err != nil || len(plexFolders) == 0 {
-		return all, nil
+		return nil, nil
 	}
+	var all List[Folder]
 	for _, f := range ours {
 		mapped, rule := rules.Map(f)
-		t := testFolder{Stash: f, Mapped: mapped}
+		t := Folder{Stash: f, Mapped: mapped}
 		if rule != nil {
 			t.Rule = rule.String()
 		}
 		t.Found = slices.ContainsFunc(plexFolders, func(p string) bool { return match.Within(mapped, p) || match.Within(p, mapped) })
 		if !t.Found {
-			t.Suggest = f + " => " + likest(f, plexFolders)
+			t.Suggest = f + " => " + closestFolder(f, plexFolders)
 		}
 		all = append(all, t)
 	}
 	return all, nil
 }
 
-// likest is the folder that ends most like ours: the same names, from the last one up.
-// Of folders alike it is the first.
-func likest(ours string, folders []string) string {
+// closestFolder is the folder with the longest common end: the same names, from the last
+// one up. Of folders alike it is the first.
+func closestFolder(ours string, folders []string) string {
 	names := func(path string) []string {
 		return strings.FieldsFunc(strings.ToLower(path), func(r rune) bool { return r == '/' || r == '\\' })
 	}
@@ -290,18 +283,18 @@ func (s *session) sample(ctx context.Context) ([]worker.Scene, error) {
 	return bridge.Scenes(sample), nil
 }
 
-// paths tests the path rules with real scenes.
-func (c *checkup) paths(ctx context.Context) error {
+// checkPaths tests the path rules with real scenes.
+func (c *checkup) checkPaths(ctx context.Context) error {
 	if c.fatal() != nil {
 		return nil
 	}
-	w, err := c.worker(ctx, c.session)
+	w, err := c.ready(ctx)
 	if err != nil {
 		return err
 	}
 	sample, err := c.sample(ctx)
 	if err != nil {
-		c.tell("Paths", "error", "%v", err)
+		c.add("Paths", LevelError, "%v", err)
 		return nil
 	}
 	r, err := w.CheckPaths(ctx, sample, true)
@@ -310,34 +303,15 @@ func (c *checkup) paths(ctx context.Context) error {
 	}
 	switch {
 	case err != nil:
-		c.tell("Paths", "error", "%v", err)
+		c.add("Paths", LevelError, "%v", err)
 	case r.Scenes == 0:
-		c.tell("Paths", "ok", "Stash has no scene with a file yet")
+		c.add("Paths", LevelOK, "Stash has no scene with a file yet")
 	case r.Suggest != "":
-		c.tell("Paths", "warning", "of %d scenes Plex has %d under their path and %d under another. Set pathRules to %s", r.Scenes, r.ByPath, r.ByName, r.Suggest)
+		c.add("Paths", LevelWarning, "of %d scenes Plex has %d under their path and %d under another. Set pathRules to %s", r.Scenes, r.ByPath, r.ByName, r.Suggest)
 	case r.ByPath == 0:
-		c.tell("Paths", "warning", "of %d scenes Plex has none under its path, for example %s. Set pathRules", r.Scenes, r.Example)
+		c.add("Paths", LevelWarning, "of %d scenes Plex has none under its path, for example %s. Set pathRules", r.Scenes, r.Example)
 	default:
-		c.tell("Paths", "ok", "of %d scenes Plex has %d under their path, %d under another, and lacks %d", r.Scenes, r.ByPath, r.ByName, r.Missing)
+		c.add("Paths", LevelOK, "of %d scenes Plex has %d under their path, %d under another, and lacks %d", r.Scenes, r.ByPath, r.ByName, r.Missing)
 	}
 	return nil
-}
-
-// tellWaker adds to a status whether the waker lives.
-func (p *process) tellWaker(ctx context.Context, db *store.Store) wakerState {
-	s := wakerState{Alive: store.Held(p.dir, store.WakerLock)}
-	if text, err := db.Meta(ctx, metaWaker); err == nil && text != "" {
-		at, why, _ := strings.Cut(text, " ")
-		s.Ended, _ = time.Parse(time.RFC3339, at)
-		s.Why = why
-	}
-	return s
-}
-
-// wakerState is the process that works what waits.
-type wakerState struct {
-	Alive bool `json:"alive"`
-	// Ended and Why tell of the last one that ended.
-	Ended time.Time `json:"last_ended,omitzero"`
-	Why   string    `json:"last_reason,omitempty"`
 }

@@ -20,7 +20,7 @@ import (
 // stamp is set by build.sh: version, commit and the commit's date, joined by "+".
 var stamp = "dev"
 
-// version is what Plex is told, and a status tells.
+// version is what Plex and the page are told.
 var version, _, _ = strings.Cut(stamp, "+")
 
 func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
@@ -51,7 +51,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if in.Hook != nil {
 			return nil, p.hook(context.Background(), in.Hook)
 		}
-		return p.mode(context.Background())
+		answer, err := p.mode(context.Background())
+		if p.in.Args["v"] == nil {
+			p.logOutlook(err)
+		}
+		return answer, err
 	})
 }
 
@@ -62,8 +66,7 @@ type process struct {
 	level   *slog.LevelVar
 	log     *slog.Logger
 	dir     string // the data folder
-	apiKey  string // Stash's, for who comes without a session
-	v       int    // version of the interface that a call of the page speaks; 0 = a task
+	apiKey  string // Stash's, for a caller without a session
 }
 
 // dataDir is the data folder below the folder of Stash's config.yml.

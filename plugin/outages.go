@@ -9,32 +9,33 @@ import (
 	"github.com/plexsync/plexsync/internal/store"
 )
 
-// outageReport is what the mode outages returns. Durations are seconds.
-type outageReport struct {
-	Outages []store.Outage `json:"outages"` // of Plex, the newest first
-	// Stash lists the outages of Stash.
-	Stash []store.Outage `json:"stash_outages"`
-	// MTTR is the mean length of the outages that ended, MTBF the mean time from
-	// the end of one to the start of the next, Availability the share of the time
-	// since the first outage in which Plex could be used. Null where there is too
-	// little to tell.
-	MTTR         *float64 `json:"mttr_seconds"`
-	MTBF         *float64 `json:"mtbf_seconds"`
-	Availability *float64 `json:"availability"`
+// outages reports when the two servers were out.
+func (s *session) outages(ctx context.Context, _ NoArguments) (OutageReport, error) {
+	all, err := s.db.Outages(ctx, 1000)
+	if err != nil {
+		return OutageReport{}, err
+	}
+	return outageReport(all, time.Now()), nil
 }
 
-// report computes the figures from outages of one system, the newest first.
-func report(outages []store.Outage, now time.Time) outageReport {
-	r := outageReport{Outages: outages}
-	if r.Outages == nil {
-		r.Outages = []store.Outage{}
+// outageReport sums outages up, which are the newest first. The figures are Plex's.
+func outageReport(all []store.Outage, now time.Time) OutageReport {
+	var r OutageReport
+	var plex []store.Outage
+	for _, o := range all {
+		if o.System == job.Plex {
+			plex = append(plex, o)
+			r.Outages = append(r.Outages, outage(o))
+		} else {
+			r.Stash = append(r.Stash, outage(o))
+		}
 	}
-	if len(outages) == 0 {
+	if len(plex) == 0 {
 		return r
 	}
 	var down, repaired, between time.Duration
 	ended := 0
-	for i, o := range outages {
+	for i, o := range plex {
 		end := o.Ended
 		if end.IsZero() {
 			end = now
@@ -44,16 +45,16 @@ func report(outages []store.Outage, now time.Time) outageReport {
 		}
 		down += max(0, end.Sub(o.Started))
 		if i > 0 {
-			between += max(0, outages[i-1].Started.Sub(end))
+			between += max(0, plex[i-1].Started.Sub(end))
 		}
 	}
 	if ended > 0 {
 		r.MTTR = seconds(repaired / time.Duration(ended))
 	}
-	if n := len(outages) - 1; n > 0 {
+	if n := len(plex) - 1; n > 0 {
 		r.MTBF = seconds(between / time.Duration(n))
 	}
-	if all := now.Sub(outages[len(outages)-1].Started); all > 0 {
+	if all := now.Sub(plex[len(plex)-1].Started); all > 0 {
 		a := max(0, 1-down.Seconds()/all.Seconds())
 		r.Availability = &a
 	}
@@ -65,40 +66,31 @@ func seconds(d time.Duration) *float64 {
 	return &s
 }
 
-func (p *process) outages(ctx context.Context, s *session) (any, error) {
-	all, err := s.db.Outages(ctx, 1000)
-	if err != nil {
-		return nil, err
+func outage(o store.Outage) Outage {
+	return Outage{System: System(o.System), Started: Time{o.Started}, Ended: Time{o.Ended}, Cause: Class(o.Cause), Message: o.Message, Waited: o.Waited}
+}
+
+// outageLines is how many outages the log shows.
+const outageLines = 20
+
+func logOutages(s *session, r OutageReport) {
+	if n := len(r.Stash); n > 0 {
+		s.log.Info(fmt.Sprintf("Outages of Stash itself: %d, the last began %s", n, clock(r.Stash[0].Started)))
 	}
-	var plex []store.Outage
-	other := []store.Outage{}
-	for _, o := range all {
-		if o.System == job.Plex {
-			plex = append(plex, o)
-		} else {
-			other = append(other, o)
-		}
+	if len(r.Outages) == 0 {
+		s.log.Info("No outage of Plex on record")
+		return
 	}
-	r := report(plex, time.Now())
-	r.Stash = other
-	if len(other) > 0 {
-		p.log.Info(fmt.Sprintf("Outages of Stash itself: %d, the last began %s", len(other), other[0].Started.Local().Format(time.DateTime)))
-	}
-	if len(plex) == 0 {
-		p.log.Info("No outage of Plex on record")
-		return r, nil
-	}
-	for _, o := range plex[:min(len(plex), 20)] {
-		line := fmt.Sprintf("%s: %s", o.Started.Local().Format(time.DateTime), o.Message)
+	for _, o := range r.Outages[:min(len(r.Outages), outageLines)] {
+		line := fmt.Sprintf("%s: %s", clock(o.Started), o.Message)
 		if o.Ended.IsZero() {
-			p.log.Warn(line + " (it lasts)")
+			s.log.Warn(line + " (it lasts)")
 			continue
 		}
-		p.log.Info(fmt.Sprintf("%s; it lasted %s, %d jobs waited", line, o.Ended.Sub(o.Started).Round(time.Second), o.Waited))
+		s.log.Info(fmt.Sprintf("%s; it lasted %s, %d jobs waited", line, o.Ended.Sub(o.Started.Time).Round(time.Second), o.Waited))
 	}
-	p.log.Info(fmt.Sprintf("Mean time to recovery %s, mean time between outages %s, availability %s",
+	s.log.Info(fmt.Sprintf("Mean time to recovery %s, mean time between outages %s, availability %s",
 		span(r.MTTR), span(r.MTBF), percent(r.Availability)))
-	return r, nil
 }
 
 func span(seconds *float64) string {
@@ -113,4 +105,56 @@ func percent(share *float64) string {
 		return "unknown"
 	}
 	return fmt.Sprintf("%.2f %%", 100**share)
+}
+
+const (
+	historyDays = 30   // days of a history
+	historyRuns = 200  // runs that it lists
+	daysRuns    = 1000 // runs that its days are summed up from: as many as are kept
+)
+
+// history shows the past runs and outages, with a row for each day.
+func (s *session) history(ctx context.Context, _ NoArguments) (History, error) {
+	outages, err := s.db.Outages(ctx, 1000)
+	if err != nil {
+		return History{}, err
+	}
+	runs, err := s.db.Runs(ctx, daysRuns)
+	if err != nil {
+		return History{}, err
+	}
+	now := time.Now()
+	h := History{OutageReport: outageReport(outages, now), Runs: runAnswers(runs[:min(len(runs), historyRuns)])}
+	h.Days = days(now, runs, h.Outages)
+	return h, nil
+}
+
+// days sums runs and outages up by the day, in the time zone of now.
+func days(now time.Time, runs []job.Run, outages []Outage) []Day {
+	all := make([]Day, historyDays)
+	y, m, d := now.Date()
+	for i := range all {
+		begin := time.Date(y, m, d-historyDays+1+i, 0, 0, 0, 0, now.Location())
+		end := time.Date(y, m, d-historyDays+2+i, 0, 0, 0, 0, now.Location())
+		all[i].Day = begin.Format(time.DateOnly)
+		for _, r := range runs {
+			if !r.Started.Before(begin) && r.Started.Before(end) {
+				all[i].Synced += r.Done
+			}
+		}
+		for _, o := range outages {
+			from, to := o.Started.Time, o.Ended.Time
+			if to.IsZero() {
+				to = now
+			}
+			if from.Before(begin) {
+				from = begin
+			}
+			if to.After(end) {
+				to = end
+			}
+			all[i].Out += max(0, to.Sub(from).Seconds())
+		}
+	}
+	return all
 }

@@ -65,7 +65,7 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	}
 	w.edit(tie, map[string]any{"title": "Tie \x1b[31m", "tag_ids": []int64{night}})
 	w.settle()
-	w.says("status", "Queue: 0 jobs", "Dead letters: 1 need review", "Plex: nothing wrong", "Last run: ")
+	w.says("status", "Queue: 0 jobs", "Dead letters: 1 need review", "Plex: OK at last check", "Last run: ")
 	w.says("dlq list", "ambiguous", "scene "+fmt.Sprint(tie), "Tie  [31m", "fits 2 items equally")
 	w.says("dlq --class busy list", "No dead letters.")
 	w.says(fmt.Sprintf("explain %d", tie), "File /data/tie.mp4 is looked for in Plex as /data/tie.mp4 (no path rule applies)",
@@ -109,6 +109,45 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	}
 }
 
+// TestNothingFromOutsideControlsTheTerminal: a title may hold escape sequences, in seven bits
+// and in eight, and characters that turn the direction of what follows.
+func TestNothingFromOutsideControlsTheTerminal(t *testing.T) {
+	t.Parallel()
+	const title = "A\x1b[2J\u009b31m\u200eB\u202eC\u2066D\u2028E\x7f 港 🏴\u200d☠️ é"
+	w := newWorldWith(t, simstash.Options{Username: "anna", Password: "SECRET-password", APIKey: apiKey}, map[string]any{"pathRules": nil})
+	tie := w.stash.AddScene(simstash.Scene{Title: title, Files: []*simstash.File{{Path: "/data/tie.mp4", Size: 7, Duration: 60}}})
+	for _, folder := range []string{"x\u202e", "y\u009b"} {
+		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/" + folder + "/tie.mp4", Size: 7, Duration: time.Minute}}})
+	}
+	w.edit(tie, map[string]any{"title": title})
+	w.settle()
+	for _, args := range [][]string{
+		{"dlq", "list"}, {"explain", fmt.Sprint(tie)}, {"--json", "dlq", "list"}, {"--json", "explain", fmt.Sprint(tie)}, {"preview"}, {"status"},
+		{"dlq", "\u009b31m"}, {"--data", "/none\u202e", "status"}, {"explain", "\u202e"},
+	} {
+		stdout, stderr, _ := w.shell(args...)
+		if bad := strings.IndexFunc(stdout+stderr, func(r rune) bool { return r != '\n' && controls(r) }); bad >= 0 {
+			t.Errorf("%q prints the control %q", args, (stdout + stderr)[bad:bad+4])
+		}
+		if args[0] == "--json" {
+			var answer any
+			if err := json.Unmarshal([]byte(stdout), &answer); err != nil {
+				t.Errorf("%q: %v", args, err)
+			}
+			row, _ := answer.(map[string]any)
+			if rows, ok := answer.([]any); ok && len(rows) == 1 {
+				row, _ = rows[0].(map[string]any)
+			}
+			if scene, _ := w.stash.Scene(tie); row["title"] != scene.Title {
+				t.Errorf("%q: the title is %q", args, row["title"])
+			}
+		}
+	}
+	if got, want := printable("a\tb\u009bc\u202ed\n"), `a b c\u202ed `; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -119,8 +158,8 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 		says     []string
 	}{
 		{"all is well", nil, func(*world) {}, simstash.LevelInfo,
-			[]string{"Database: ", "Settings: every value can be used", "Stash: v0.30.1 answers", "Plex: version 1.43", "Token: \"Simplex\" accepts it, and it may edit",
-				"Libraries: synced are \"Films\"", "Folders: every folder", "Paths: of 3 scenes Plex has 3 under their path"}},
+			[]string{"Database: ", "Settings: every value is valid", "Stash: v0.30.1 answers", "Plex: version 1.43", "Token: \"Simplex\" accepts the token, and it may edit",
+				"Libraries: synced are \"Films\"", "Folders: every Stash folder", "Paths: of 3 scenes Plex has 3 under their path"}},
 		{"Plex is down", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Down = true }) }, simstash.LevelError,
 			[]string{"Plex: ask Plex who it is: ", "Is Plex running"}},
 		{"Plex starts", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Maintenance = true }) }, simstash.LevelError,
@@ -134,7 +173,7 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 		{"another's path rule", map[string]any{"pathRules": "/data => /films"}, func(*world) {}, simstash.LevelWarning, []string{"by the path rule /data => /films"}},
 		{"nothing is set", map[string]any{"plexUrl": nil, "plexToken": nil}, func(*world) {}, simstash.LevelError, []string{"Settings: plexUrl: is empty", "Settings: plexToken: is empty"}},
 		{"bad values", map[string]any{"maxRetries": 1000.0, "paused": true, "colour": "red"}, func(*world) {}, simstash.LevelWarning,
-			[]string{"Settings: maxRetries: 1000 is not between", "nobody reads colour", "paused is on"}},
+			[]string{"Settings: maxRetries: 1000 is not between", "ignoring unknown settings colour", "paused is on"}},
 		{"an old Plex", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Version = "1.30.0" }) }, simstash.LevelError, []string{"needs 1.32 or newer"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -151,7 +190,7 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 			if n := w.plex.Counts(); n.Writes+n.Uploads+n.Scans != 0 {
 				t.Errorf("it wrote to Plex: %v", n.ByRoute)
 			}
-			var r healthReport
+			var r Health
 			must(t, w.operation(map[string]any{"mode": "health"}, &r))
 			if r.OK != (c.level != simstash.LevelError) || len(r.Checks) < 3 {
 				t.Errorf("%+v", r)
@@ -165,7 +204,7 @@ func TestTheFolderThatIsSuggestedEndsLikeOurs(t *testing.T) {
 	for ours, want := range map[string]string{
 		"/data/films/2019": "/media/Films/2019", `D:\videos\films`: `E:\videos\films`, "/data/2019": "/media/Films/2019", "/data": "/media/a",
 	} {
-		if got := likest(ours, folders); got != want {
+		if got := closestFolder(ours, folders); got != want {
 			t.Errorf("%s: %s, want %s", ours, got, want)
 		}
 	}

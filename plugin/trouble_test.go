@@ -255,7 +255,7 @@ func TestASecondDrainDoesNotStart(t *testing.T) {
 	if !out.Running {
 		t.Error("a second drain started")
 	}
-	w.wantLog(simstash.LevelInfo, "another drain is running")
+	w.wantLog(simstash.LevelInfo, "Already running; the current run will pick up these jobs")
 	w.settle()
 	w.shows(item, map[string]string{"title": "A"})
 	if c := w.plex.Counts(); c.Writes != 1 {

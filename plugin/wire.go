@@ -38,7 +38,6 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 	if err != nil {
 		return nil, err
 	}
-	by, _ := p.in.Args["by"].(string)
 	o := worker.Options{
 		Libraries:     c.Libraries,
 		Rules:         rules,
@@ -51,10 +50,8 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		ExcludeTags:   c.ExcludeTags,
 		ScanPlex:      c.ScanPlex,
 		CompareEvery:  c.CompareEvery,
-		ByPerson:      by == "",
-	}
-	if o.Hide, err = s.hide(ctx); err != nil {
-		return nil, err
+		ByPerson:      s.by == "",
+		Hide:          s.hide,
 	}
 	return worker.New(worker.Deps{
 		Store:    bridge.Store(s.db),
@@ -84,15 +81,6 @@ func mergeOptions(c config.Config) merge.Options {
 		ContentRating: c.ContentRating, Labels: c.Labels,
 		KeepPlexEdits: c.KeepPlexEdits, MirrorLists: c.MirrorLists, LeaveUnlocked: c.LeaveUnlocked,
 	}
-}
-
-// hide is what names go through on their way to the log.
-func (s *session) hide(ctx context.Context) (func(string) string, error) {
-	if !s.config.HidePaths {
-		return func(name string) string { return name }, nil
-	}
-	device, err := s.db.MetaOnce(ctx, metaClient, newClientID())
-	return hider(device), err
 }
 
 // hider replaces names by tags that are always the same for one name, so that a

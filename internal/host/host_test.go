@@ -482,3 +482,18 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
+
+func TestWhatIsPrintedElsewhereTellsNoSecret(t *testing.T) {
+	h := NewHandler(io.Discard, nil)
+	h.AddSecret("SECRET-1")
+	if got := h.Redact("the token SECRET-1"); got != "the token [secret]" {
+		t.Errorf("%q", got)
+	}
+	data, err := h.JSON(map[string]any{"a": []string{"SECRET-1", "b"}, "n": 1})
+	if want := `{"a":["[secret]","b"],"n":1}`; err != nil || string(data) != want {
+		t.Errorf("%s, %v, want %s", data, err, want)
+	}
+	if _, err := h.JSON(func() {}); err == nil {
+		t.Error("a function is JSON")
+	}
+}

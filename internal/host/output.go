@@ -79,3 +79,17 @@ func (h *Handler) protect(fn func() (any, error)) (value any, err error) {
 	}()
 	return fn()
 }
+
+// Redact replaces the secrets that the handler knows, in a text that is printed
+// elsewhere than in the log.
+func (h *Handler) Redact(text string) string { return h.shared.redactor.Redact(text) }
+
+// JSON is a value as JSON, without the secrets that the handler knows: what
+// [WriteOutput] would tell Stash, for whoever prints it elsewhere.
+func (h *Handler) JSON(value any) ([]byte, error) {
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return h.shared.redactor.redactJSON(data)
+}

@@ -2,7 +2,8 @@ package job
 
 import "time"
 
-// BreakerState is one of the three states of a [Breaker].
+// BreakerState is the state of a circuit breaker: closed, open or half-open, as the
+// pattern has them. These are the stored values; the interface says half_open.
 type BreakerState string
 
 const (
@@ -18,10 +19,13 @@ const (
 // BreakerThreshold is how many counting failures in a row open the breaker.
 const BreakerThreshold = 5
 
-// Breaker keeps an outage from costing anything: while it is open no job is
-// tried, so no attempt is spent, and the system that just comes up is not
-// stormed. It is a value: each transition returns the next one, and the store
-// keeps it for all processes. The zero value with a System is closed.
+// Breaker is the circuit breaker of one remote system. It keeps an outage from costing
+// anything: while it is open no job is tried, so no attempt is spent, and a system
+// that is just coming up is not flooded. [BreakerThreshold] consecutive failures
+// trip it; then only probes go out, ever less often, and after one that is answered
+// a single job decides whether it closes (half-open). It is a value: each transition
+// returns the next one, and the store keeps it for all processes. The zero value
+// with a System is closed.
 type Breaker struct {
 	System System
 	State  BreakerState

@@ -72,7 +72,8 @@ func (c Class) CountsForBreaker() bool {
 	return c == ClassUnreachable || c == ClassUnauthorized || c == ClassStashUnreachable
 }
 
-// RetryParams are the numbers by which a class is tried again.
+// RetryParams are a class's retry policy: exponential backoff with jitter, a cap on the
+// delay and a limit on the attempts.
 type RetryParams struct {
 	// Base is the delay before the second attempt; it doubles from attempt to
 	// attempt. 0 means that the class is not tried again.
@@ -86,8 +87,9 @@ type RetryParams struct {
 	Costs bool
 }
 
-// Retry returns the class's numbers. maxRetries is the user's setting of that
-// name; below 1 it means [DefaultMaxRetries]. Only busy and internal obey it.
+// Retry returns the class's retry policy: its base delay, the delay's cap and how many
+// times it is tried again. maxRetries is the user's setting of that name; below 1 it
+// means [DefaultMaxRetries]. Only busy and internal obey it.
 func (c Class) Retry(maxRetries int) RetryParams {
 	if maxRetries < 1 {
 		maxRetries = DefaultMaxRetries
@@ -106,11 +108,11 @@ func (c Class) Retry(maxRetries int) RetryParams {
 // DefaultMaxRetries is the maxRetries of somebody who set none.
 const DefaultMaxRetries = 5
 
-// Delay is the pause after the given number of failed attempts (1 = the first
-// failure): Base doubled each time, at most Max, of which jitter keeps between
-// half (0) and all (1), so that jobs that failed together do not come back
-// together. jitter outside 0..1 is taken as the nearer bound, failures below 1
-// as 1.
+// Delay is exponential backoff with jitter: the pause after the given number of failed
+// attempts (1 = the first failure). Base doubles with each, up to Max; of that,
+// jitter keeps between half (0) and all (1) ("equal jitter"), so that jobs that
+// failed together do not come back together. jitter outside 0..1 is taken as the
+// nearer bound, failures below 1 as 1.
 func (p RetryParams) Delay(failures int, jitter float64) time.Duration {
 	d := p.Base
 	for i := 1; i < failures && d < p.Max; i++ {

@@ -18,7 +18,8 @@ const (
 )
 
 // ErrTransient and ErrPermanent are what errors.Is compares a failure with when
-// only "try again or not" matters: errors.Is(err, ErrTransient).
+// only "try again or not" matters: errors.Is(err, ErrTransient). A failed task says
+// by them whether you have to do something.
 var (
 	ErrTransient = errors.New("may succeed later")
 	ErrPermanent = errors.New("trying again will not help")

@@ -136,11 +136,11 @@ type Attempt struct {
 // "DLQ #3: scene 12 - rejected: edit item 4711: …", the error cut to its first
 // 80 characters.
 func (l Letter) LogLine() string {
-	return fmt.Sprintf("DLQ #%d: %s - %s: %s", l.ID, l.Subject, l.Class, firstChars(l.Error, 80))
+	return fmt.Sprintf("DLQ #%d: %s - %s: %s", l.ID, l.Subject, l.Class, FirstChars(l.Error, 80))
 }
 
-// firstChars returns the first n characters (not bytes) of s.
-func firstChars(s string, n int) string {
+// FirstChars returns the first n characters (not bytes) of s.
+func FirstChars(s string, n int) string {
 	for i := range s {
 		if n == 0 {
 			return s[:i]

@@ -18,31 +18,30 @@ import (
 	"strings"
 	"sync"
 	"text/tabwriter"
-	"time"
 	"unicode"
 
 	"github.com/plexsync/plexsync/internal/host"
 	"github.com/plexsync/plexsync/internal/store"
-	"github.com/plexsync/plexsync/internal/worker"
 )
 
 // What the command line prints: the answer on stdout, everything else on stderr; an
 // error is one line that begins with "plexsync:" and says what to do. The exit code
-// is 0 if all went well, 1 if not, 2 if the command was not understood.
+// is 0 if all went well, 1 if not, 2 if the command was not understood. Nothing that
+// comes from outside can control the terminal.
 
-const usage = `PlexSync keeps a Plex library true to Stash. It is a plugin: Stash starts it.
-In a shell it shows and mends what it does:
+const usage = `PlexSync keeps your Plex library in sync with Stash. It is a plugin: Stash starts it.
+In a shell, it shows its state and fixes problems:
 
-  plexsync status               what is queued, waiting and dead, and how Plex is
-  plexsync process              work the queue now
-  plexsync compare              compare the whole library with Plex, now
-  plexsync preview              what a sync of all scenes would write; writes nothing
-  plexsync explain ID           why scene ID is, or is not, in Plex as in Stash
+  plexsync status               show the queue, waiting jobs, dead letters and the state of Plex
+  plexsync process              process the queue now
+  plexsync compare              compare the whole library with Plex now
+  plexsync preview              show what a sync of all scenes would write; writes nothing
+  plexsync explain ID           show why scene ID is, or is not, in Plex as in Stash
   plexsync dlq list             list the dead letters
-  plexsync dlq retry [ID ...]   queue dead letters again, all or the named ones
+  plexsync dlq retry [ID ...]   queue dead letters again: all, or those named
   plexsync dlq drop ID ...      delete dead letters for good
   plexsync health               test Plex, Stash, the database and the settings
-  plexsync version              tell the version
+  plexsync version              show the version
 
 Options:
 
@@ -59,6 +58,7 @@ type shell struct {
 	data, url      string
 	keyFile, class string
 	asJSON         bool
+	table          bool // the answer is printed as a table, not as the lines of a log
 }
 
 // commandLine is PlexSync in a shell.
@@ -73,10 +73,10 @@ func commandLine(args []string, stdout, stderr io.Writer) int {
 	case err == nil:
 		return 0
 	case errors.As(err, &misused):
-		fmt.Fprintf(stderr, "plexsync: %v\n\n%s", err, usage)
+		fmt.Fprintf(stderr, "plexsync: %s\n\n%s", printable(err.Error()), usage)
 		return 2
 	}
-	fmt.Fprintf(stderr, "plexsync: %v\n", err)
+	fmt.Fprintf(stderr, "plexsync: %s\n", printable(err.Error()))
 	return 1
 }
 
@@ -112,10 +112,9 @@ func (c *shell) parse(args []string) (words []string, err error) {
 
 func (c *shell) run(words []string) error {
 	if len(words) == 0 {
-		return misuse("say what to do")
+		return misuse("no command given")
 	}
 	args := map[string]any{}
-	var show func(any)
 	command := words[0]
 	switch rest := words[1:]; command {
 	case "help":
@@ -152,31 +151,27 @@ func (c *shell) run(words []string) error {
 			args["ids"] = list
 		}
 		if rest[0] == "list" {
-			args["limit"] = 1000
-			show = c.letters
+			args["limit"] = "1000"
+			c.table = true
 		}
 	default:
 		return misuse("unknown command %q", command)
 	}
-	return c.mode(args, show)
+	return c.ask(args)
 }
 
-// version tells which PlexSync this is, for a report of a fault.
+// version shows which PlexSync this is, for a bug report.
 func (c *shell) version() error {
-	v := struct {
-		Version string `json:"version"`
-		Commit  string `json:"commit,omitempty"`
-		Date    string `json:"date,omitempty"` // of the commit, RFC 3339
-		System  string `json:"system"`
-		Go      string `json:"go"`
-	}{System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
+	v := Build{System: runtime.GOOS + "/" + runtime.GOARCH, Go: runtime.Version()}
 	var rest string
 	v.Version, rest, _ = strings.Cut(stamp, "+")
 	v.Commit, v.Date, _ = strings.Cut(rest, "+")
 	if c.asJSON {
-		e := json.NewEncoder(c.stdout)
-		e.SetIndent("", "  ")
-		return e.Encode(v)
+		data, err := json.Marshal(v)
+		if err != nil {
+			return err
+		}
+		return c.printJSON(data)
 	}
 	line := "plexsync " + v.Version
 	if v.Commit != "" {
@@ -186,15 +181,16 @@ func (c *shell) version() error {
 	return err
 }
 
-// mode runs a mode as Stash would, and prints what it says.
-func (c *shell) mode(args map[string]any, show func(any)) error {
+// ask calls a mode as a task of Stash does, and prints what comes of it: the lines of its
+// log, or its answer as JSON or as a table.
+func (c *shell) ask(args map[string]any) error {
 	conn, err := c.connection()
 	if err != nil {
 		return err
 	}
 	level := new(slog.LevelVar)
 	lines := &plainLines{out: c.stdout}
-	if c.asJSON || show != nil {
+	if c.asJSON || c.table {
 		lines.out = c.stderr
 		level.Set(slog.LevelWarn)
 	}
@@ -209,35 +205,37 @@ func (c *shell) mode(args map[string]any, show func(any)) error {
 		p.apiKey = strings.TrimSpace(string(key))
 		p.handler.AddSecret(p.apiKey)
 	}
-	var out bytes.Buffer
-	code := p.handler.Guard(&out, func() (any, error) { return p.mode(context.Background()) })
-	var answer struct {
-		Error  *string         `json:"error"`
-		Output json.RawMessage `json:"output"`
-	}
-	if err := json.Unmarshal(out.Bytes(), &answer); err != nil {
-		return err
-	}
+	var answer any
+	code := p.handler.Guard(io.Discard, func() (any, error) {
+		answer, err = p.mode(context.Background())
+		return nil, err
+	})
 	switch {
-	case answer.Error != nil:
-		return errors.New(*answer.Error)
+	case err != nil:
+		return errors.New(p.handler.Redact(err.Error()))
+	case code != 0:
+		return errors.New("failed; see the error above") // a panic, which Guard has logged
 	case c.asJSON:
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, answer.Output, "", "  "); err != nil {
+		data, err := p.handler.JSON(answer)
+		if err != nil {
 			return err
 		}
-		fmt.Fprintln(c.stdout, &pretty)
-	case show != nil:
-		var v any
-		if err := json.Unmarshal(answer.Output, &v); err != nil {
-			return err
-		}
-		show(v)
+		return c.printJSON(data)
 	}
-	if code != 0 {
-		return errors.New("failed")
+	if letters, ok := answer.(List[Letter]); ok {
+		c.letters(letters)
 	}
 	return nil
+}
+
+// printJSON prints a JSON text with line breaks, for people.
+func (c *shell) printJSON(data []byte) error {
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, data, "", "  "); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(c.stdout, escapeControls(pretty.String()))
+	return err
 }
 
 // connection is where Stash and the data are.
@@ -295,31 +293,49 @@ func (c *shell) dataFolder() (string, error) {
 }
 
 // letters prints dead letters as a table.
-func (c *shell) letters(v any) {
-	all, _ := v.([]any)
+func (c *shell) letters(all []Letter) {
 	if len(all) == 0 {
 		fmt.Fprintln(c.stdout, "No dead letters.")
 		return
 	}
 	t := tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(t, "#\tSUBJECT\tCLASS\tDIED\tTITLE\tERROR")
-	for _, x := range all {
-		l, _ := x.(map[string]any)
-		died, _ := time.Parse(time.RFC3339, fmt.Sprint(l["died"]))
-		fmt.Fprintf(t, "%v\t%v %v\t%v\t%s\t%v\t%v\n", l["id"], l["kind"], l["subject_id"], l["class"],
-			died.Local().Format(time.DateTime), plain(l["title"]), plain(l["error"]))
+	for _, l := range all {
+		fmt.Fprintf(t, "%d\t%s %d\t%s\t%s\t%s\t%s\n", l.ID, printable(string(l.Kind)), l.SubjectID, printable(string(l.Class)),
+			clock(l.Died), printable(l.Title), printable(l.Error))
 	}
 	t.Flush()
 }
 
-// plain is a value from outside as a terminal may be shown it.
-func plain(v any) string {
-	return strings.Map(func(r rune) rune {
+// controls reports whether a character moves a terminal's cursor, changes its state or
+// turns the direction of its text: the controls of ASCII and of ISO 6429 (C1), the
+// separators of lines, and Unicode's bidirectional controls.
+func controls(r rune) bool {
+	return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' || unicode.Is(unicode.Bidi_Control, r)
+}
+
+// printable is a text from outside as a terminal may be shown it, on one line.
+func printable(text string) string {
+	return escapeControls(strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {
 			return ' '
 		}
 		return r
-	}, fmt.Sprint(v))
+	}, text))
+}
+
+// escapeControls writes every control but a line feed as JSON does. JSON stays what it
+// was: outside its strings there are none.
+func escapeControls(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r != '\n' && controls(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // plainLines turns log lines for Stash into lines for people: without the bytes of
@@ -341,99 +357,9 @@ func (w *plainLines) Write(p []byte) (int, error) {
 		}
 		text = prefix + string(p[3:])
 	}
+	text = printable(strings.TrimSuffix(text, "\n")) + "\n"
 	if _, err := io.WriteString(w.out, text); err != nil {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// explain tells why a scene is, or is not, in Plex as it is in Stash.
-func (p *process) explain(ctx context.Context, s *session) (any, error) {
-	id, err := p.idArgument("scene_id")
-	if err != nil {
-		return nil, err
-	}
-	if err := s.fatal(); err != nil {
-		return nil, err
-	}
-	w, err := p.worker(ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	e, err := w.Explain(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	for _, line := range explained(e) {
-		p.log.Info(line)
-	}
-	return e, nil
-}
-
-// explained is an explanation in lines.
-func explained(e worker.Explanation) []string {
-	var all []string
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	say("Scene %d %q: %s", e.Scene, e.Title, e.Decision)
-	for _, f := range e.Files {
-		rule := "no path rule applies"
-		if f.Rule != "" {
-			rule = "by the path rule " + f.Rule
-		}
-		say("File %s is looked for in Plex as %s (%s)", f.Path, f.Mapped, rule)
-	}
-	for _, s := range e.Steps {
-		say("Match by %s: %s", s.Rung, s.Verdict)
-		for _, c := range s.Candidates {
-			say("    %s", c)
-		}
-	}
-	for _, i := range e.Items {
-		say("Item %s (%s), found by %s", i.Key, i.Path, i.Rung)
-		changes := i.Changes()
-		for _, f := range changes {
-			say("    %s: %q would become %q", f.Field, short(f.Plex), short(*f.Write))
-			if f.Base != "" && f.Base != f.Plex {
-				say("        (last written by PlexSync: %q)", short(f.Base))
-			}
-		}
-		if i.Poster {
-			say("    the poster would be set to the scene's cover")
-		}
-		if i.Background {
-			say("    the background would be set to the scene's cover")
-		}
-		if len(i.Lock) > 0 {
-			say("    would be locked: %s", strings.Join(i.Lock, ", "))
-		}
-		if len(i.Unlock) > 0 {
-			say("    would be unlocked: %s", strings.Join(i.Unlock, ", "))
-		}
-		if i.Untouched() {
-			say("    shows what it should")
-		}
-	}
-	if l := e.Last; !l.Pushed.IsZero() {
-		say("Last written on %s", l.Pushed.Local().Format(time.DateTime))
-	} else {
-		say("Never written by PlexSync")
-	}
-	if l := e.Last; l.Queued {
-		say("It is queued, due %s", l.Due.Local().Format(time.DateTime))
-		if l.LastError != "" {
-			say("    last time: %s", l.LastError)
-		}
-	}
-	if l := e.Last; l.DeadClass != "" {
-		say("It is a dead letter (%s): %s", l.DeadClass, l.DeadError)
-	}
-	return all
-}
-
-// short cuts a value for a line.
-func short(s string) string {
-	if r := []rune(s); len(r) > 120 {
-		return string(r[:120]) + "…"
-	}
-	return s
 }
