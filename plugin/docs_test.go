@@ -81,7 +81,7 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	must(t, err)
 	seen := 0
-	for _, page := range append(pages, "../README.md", "../CHANGELOG.md") {
+	for _, page := range append(pages, "../README.md", "../CHANGELOG.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text, err := os.ReadFile(page)
 		must(t, err)
 		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(text), -1) {
