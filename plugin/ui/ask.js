@@ -8,8 +8,8 @@
 // once were say so.
 
 /**
- * @typedef {"unreachable" | "unauthorized" | "busy" | "not_in_plex" | "ambiguous" | "rejected" | "gone" |
- *   "stash_unreachable" | "internal"} FailureClass
+ * @typedef {"unreachable" | "unauthorized" | "busy" | "not_in_plex" | "ambiguous" | "rejected" | "joined" |
+ *   "gone" | "stash_unreachable" | "internal"} FailureClass
  * @typedef {Partial<Record<FailureClass, number>>} Classes dead letters by class
  *
  * @typedef {object} Problem of a setting

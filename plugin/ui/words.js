@@ -15,6 +15,10 @@
     not_in_plex: ["Not in Plex", "Comes back by itself when Plex shows the file, or when the path rules change."],
     ambiguous: ["Several items fit equally", "Add a path rule, or remove the double in Plex."],
     rejected: ["Plex refused the edit", "Look at the error; edit the scene or the item, then retry."],
+    joined: [
+      "Plex shows it as a version of another scene",
+      "Split the item in Plex, or merge the scenes in Stash. It comes back by itself.",
+    ],
     gone: ["No longer in Stash", "Drop it."],
     stash_unreachable: ["Stash could not be asked", "Nothing to do: it is tried again."],
     internal: ["A fault of PlexSync", "Please report it with the log."],
