@@ -43,7 +43,7 @@ var hostPage = sync.OnceValues(func() (dir string, err error) {
 		return dir, err
 	}
 	for _, f := range files {
-		if f.IsDir() {
+		if !f.Type().IsRegular() {
 			continue // node_modules, of whoever works on the page
 		}
 		text, err := os.ReadFile(filepath.Join("testdata/page", f.Name()))
