@@ -54,7 +54,7 @@ func quick(err error) bool {
 func garbled(b *bounded, err error) error {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return errTooLarge
+		return err
 	case b.err != nil && b.err != io.EOF, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the answer is cut off: %w", io.ErrUnexpectedEOF)
 	}

@@ -125,8 +125,12 @@ func TestAnAnswerThatIsNoneGivesTheClass(t *testing.T) {
 		{"a list", simplex.Rule{Status: 200, Body: `[1]`}, told{job.ClassBusy, 200, 0, "", "the answer is not Plex's JSON"}, 3},
 		{"a container that is none", simplex.Rule{Status: 200, Body: `{"MediaContainer":null}`}, told{job.ClassBusy, 200, 0, "", "the answer is not Plex's JSON"}, 3},
 		{"half", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"Directory":[`}, told{job.ClassBusy, 200, 0, "", "the answer is cut off: unexpected EOF"}, 3},
-		{"too much", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"x":"` + strings.Repeat("x", 17<<20) + `"}}`},
-			told{job.ClassBusy, 200, 0, "", "the answer is too large"}, 1},
+		{"too much", simplex.Rule{Status: 200, Body: `{"MediaContainer":{` + strings.Repeat(`"x":"`+strings.Repeat("x", 1<<20)+`",`, 17) + `"y":1}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: it has more than 16 MB"}, 1},
+		{"too much of one thing", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"x":"` + strings.Repeat("x", 5<<20) + `"}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: one value in it has more than 4 MB"}, 1},
+		{"too many of one thing", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"Directory":[` + strings.Repeat("{},", 20_000) + `{}]}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: an item in it has more than 20000 entries"}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -358,7 +362,7 @@ func TestAnAnswerThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 		"a listing of libraries": {func(ctx context.Context, c *plex.Client) error { return second(c.Sections(ctx)) }, 35 * time.Second},
 		"a listing of items": {func(ctx context.Context, c *plex.Client) error {
 			return second(c.List(ctx, "1", time.Time{}, func([]plex.Part) error { return nil }))
-		}, 5 * time.Minute},
+		}, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
