@@ -209,12 +209,22 @@ func TestRequestsOnTheWire(t *testing.T) {
 		{"a background that Plex has", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
 			return err
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
+			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Fart%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
+		{"a background by the name that older accounts give", func(ctx context.Context, c *plex.Client) error {
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://arts/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
 			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Farts%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
+		{"a background that an agent has by the same name", func(ctx context.Context, c *plex.Client) error {
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			return err
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"metadata://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":true}]}}`,
+			[]string{"GET /library/metadata/7/arts", "POST /library/metadata/7/arts"}, "GIF89a"},
 		{"a background that is shown already", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
 			return err
-		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://arts/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":"1"}]}}`,
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":"1"}]}}`,
 			[]string{"GET /library/metadata/7/arts"}, ""},
 		{"a scan", func(ctx context.Context, c *plex.Client) error {
 			return c.Scan(ctx, "1", "/media/Studio One/a&b")
