@@ -97,6 +97,14 @@ func (c *Client) transportError(op string, err error) error {
 	return e
 }
 
+// statusTokenExpired is plex.tv's "token expired"; it is in no standard.
+const statusTokenExpired = 498
+
+// TokenExpires reports whether a token is of the kind that lives for seven days: a
+// JSON web token, which always begins with "eyJ". Plex's older tokens last until
+// they are revoked.
+func TokenExpires(token string) bool { return strings.HasPrefix(token, "eyJ") }
+
 // statusError classes an answer that is not a success. Its body is never looked
 // at: Plex's errors are bare pages, and a body can echo what was sent.
 func (c *Client) statusError(op string, resp *http.Response) error {
@@ -110,8 +118,16 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 		}
 		e.Err = fmt.Errorf("%s sends us to %s, which is not followed because the token would go there", c.url.Host, target)
 		e.Hint = "Set plexUrl to the address of Plex itself"
-	case s == http.StatusUnauthorized:
-		e.Class, e.Hint = job.ClassUnauthorized, "Plex does not accept the token: set plexToken anew"
+	case s == http.StatusUnauthorized, s == statusTokenExpired:
+		e.Class = job.ClassUnauthorized
+		switch {
+		case TokenExpires(c.o.Token):
+			e.Hint = "Plex no longer accepts the token. A token that begins with eyJ expires after seven days: set plexToken to one that does not begin with eyJ"
+		case s == statusTokenExpired:
+			e.Hint = "The token has expired: set plexToken to a new one"
+		default:
+			e.Hint = "Plex does not accept the token: set plexToken anew"
+		}
 	case s == http.StatusForbidden:
 		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
 	case s == http.StatusServiceUnavailable:

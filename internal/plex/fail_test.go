@@ -50,6 +50,7 @@ func TestAStatusGivesTheClass(t *testing.T) {
 		tries  int
 	}{
 		{"unknown token", simplex.Rule{Status: 401}, told{job.ClassUnauthorized, 401, 0, "Plex does not accept the token: set plexToken anew", none}, 1},
+		{"expired token", simplex.Rule{Status: 498}, told{job.ClassUnauthorized, 498, 0, "The token has expired: set plexToken to a new one", none}, 1},
 		{"somebody else's token", simplex.Rule{Status: 403}, told{job.ClassUnauthorized, 403, 0,
 			"The token is not that of the server's owner: set plexToken to the owner's", none}, 1},
 		{"bad edit", simplex.Rule{Status: 400}, told{job.ClassRejected, 400, 0, none, none}, 1},
@@ -108,6 +109,51 @@ func TestAStatusGivesTheClass(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+func TestATokenThatLivesSevenDaysIsTold(t *testing.T) {
+	const short = "eyJhbGciOiJFZERTQSJ9.eyJ1c2VyIjoxfQ.SECRET"
+	if !plex.TokenExpires(short) || plex.TokenExpires(token) || plex.TokenExpires("") || plex.TokenExpires("xeyJ") {
+		t.Error("tokens that expire are not told from others")
+	}
+	for _, status := range []int{401, 498} {
+		x := &wire{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }}
+		c, err := plex.New(plex.Options{URL: base, Token: short, ClientID: "device-1", Transport: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Sections(t.Context())
+		e := failure(t, err)
+		if e.Class != job.ClassUnauthorized || !strings.Contains(e.Hint, "seven days") || !strings.Contains(e.Hint, "plexToken") || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), short[4:10]) {
+			t.Errorf("%d: %s %v", status, e.Class, err)
+		}
+	}
+}
+
+func TestWhoOwnsTheServer(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		owner  bool
+		class  job.Class
+	}{
+		{"the owner", 200, `{"MediaContainer":{"size":1,"Account":[{"id":1}]}}`, true, job.ClassNone},
+		{"a guest", 403, "<html>", false, job.ClassNone},
+		{"a guest of an older server", 401, "<html>", false, job.ClassNone},
+		{"a proxy that keeps it back", 404, "<html>", false, job.ClassRejected},
+		{"a page", 200, "<html>", false, job.ClassBusy},
+		{"an outage", 503, "<html>", false, job.ClassUnreachable},
+	} {
+		x := &wire{answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(test.status)
+			io.WriteString(w, test.body)
+		}}
+		owner, err := client(t, base, x).Owner(t.Context())
+		if owner != test.owner || job.ClassOf(err) != test.class || x.asked[0] != "GET /accounts" {
+			t.Errorf("%s: %v, %v after %v", test.name, owner, err, x.asked)
+		}
 	}
 }
 
