@@ -96,29 +96,20 @@ func New(o Options) (*Client, error) {
 	c := &Client{o: o, url: u, base: strings.TrimRight(o.URL, "/"), transport: o.Transport, listing: maxListing}
 	if c.transport == nil {
 		c.transport = &http.Transport{
-			Proxy:                 proxy,
-			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout:   connectTimeout,
-			ResponseHeaderTimeout: answerTimeout,
-			TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.InsecureTLS},
-			MaxConnsPerHost:       maxConns,
-			MaxIdleConnsPerHost:   maxConns,
-			IdleConnTimeout:       time.Minute,
+			Proxy:                  proxy,
+			OnProxyConnectResponse: proxyAnswered,
+			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+			TLSHandshakeTimeout:    connectTimeout,
+			ResponseHeaderTimeout:  answerTimeout,
+			TLSClientConfig:        &tls.Config{InsecureSkipVerify: o.InsecureTLS},
+			MaxConnsPerHost:        maxConns,
+			MaxIdleConnsPerHost:    maxConns,
+			IdleConnTimeout:        time.Minute,
 			// The default is 10 MB.
 			MaxResponseHeaderBytes: 256 << 10,
 		}
 	}
 	return c, nil
-}
-
-// proxy honours HTTP_PROXY and its like, and does not quote them: they may hold a
-// password.
-func proxy(r *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(r)
-	if err != nil {
-		return nil, errProxy
-	}
-	return u, nil
 }
 
 // Stats counts requests since the client was made.

@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,8 +17,6 @@ import (
 
 	"github.com/plexsync/plexsync/internal/job"
 )
-
-var errProxy = errors.New("HTTP_PROXY or HTTPS_PROXY in the environment is not an address")
 
 // broken lists what a connection that was cut ends with.
 var broken = [...]error{io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE}
@@ -72,9 +71,15 @@ func (c *Client) transportError(op string, err error) error {
 	var record tls.RecordHeaderError
 	var timeout net.Error
 	var network *net.OpError
+	var refused proxyRefused
 	switch {
 	case errors.Is(err, errProxy):
 		e.Hint = "Correct it, or exclude Plex with NO_PROXY"
+	case errors.As(err, &refused):
+		e.Err, e.Hint = refused, c.proxyHint()
+	case byProxy(err):
+		errors.As(err, &network)
+		e.Err, e.Hint = network, c.proxyHint()
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Err, e.Hint = fmt.Errorf("there is no host named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
 	case errors.As(err, &dns):
@@ -133,7 +138,10 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 	case s == http.StatusServiceUnavailable:
 		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, at maintenance or overloaded; it is tried again"
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		e.Class, e.Hint = job.ClassUnreachable, "What stands between Stash and Plex does not reach Plex"
+		e.Class, e.Hint = job.ClassUnreachable, cmp.Or(c.proxyHint(), "What stands between Stash and Plex does not reach Plex")
+	case s == http.StatusProxyAuthRequired:
+		e.Class, e.Hint = job.ClassUnreachable, c.proxyHint()
+		e.Err = errors.New("a proxy between Stash and Plex asks for a password")
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
 		e.Class = job.ClassBusy
 	default:
