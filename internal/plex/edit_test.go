@@ -53,6 +53,11 @@ func TestAnEditThatIsSplitLosesNothing(t *testing.T) {
 		want := map[string][]string{}
 		for _, f := range []string{"genre", "actor", "label"} {
 			all := rapid.SliceOfNDistinct(name, 0, 40, rapid.ID[string]).Draw(rt, f)
+			if f == "label" { // they get a capital letter, which others make a name twice
+				for i := range all {
+					all[i] = "L" + all[i]
+				}
+			}
 			gone := rapid.IntRange(0, len(all)).Draw(rt, f+"s to go")
 			kept := rapid.IntRange(0, len(all)-gone).Draw(rt, f+"s there")
 			l := plex.ListEdit{Field: f, Remove: all[:gone]}
@@ -238,7 +243,7 @@ func TestAProxyMayRefuseWhatIsLong(t *testing.T) {
 		e.Lists[0].Full = append(e.Lists[0].Full, plex.Tag{Name: fmt.Sprintf("Tag number %03d", i)})
 	}
 	_, err := c.EditLong(t.Context(), "1", key, e)
-	equal(t, "status", failure(t, err).Status, 414)
+	equal(t, "status", failure(t, err).Status, 400)
 	if n, err := c.Edit(t.Context(), "1", key, e); err != nil || n != 2 {
 		t.Errorf("%d requests, %v", n, err)
 	}

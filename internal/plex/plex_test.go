@@ -312,9 +312,18 @@ func TestWhoTheServerIs(t *testing.T) {
 	equal(t, "identity", must(c.Identity(t.Context()))(t), id)
 	equal(t, "server", must(c.Server(t.Context()))(t), plex.Server{Identity: id, Name: "Cellar",
 		Allowed: map[string]bool{"allowMediaDeletion": true, "allowSharing": true, "allowSync": true}})
-	s.Set(func(o *simplex.Options) { o.NotOwner = true })
-	equal(t, "server of somebody else", must(c.Server(t.Context()))(t).Allowed,
-		map[string]bool{"allowMediaDeletion": false, "allowSharing": false, "allowSync": false})
+	if owner, err := c.Owner(t.Context()); !owner || err != nil {
+		t.Errorf("the owner is %v, %v", owner, err)
+	}
+	s.Set(func(o *simplex.Options) { o.NotOwner, o.NoDeletionFlag = true, true })
+	equal(t, "what a guest is told", must(c.Server(t.Context()))(t).Allowed, map[string]bool{"allowSharing": true, "allowSync": true})
+	if owner, err := c.Owner(t.Context()); owner || err != nil {
+		t.Errorf("a guest is %v, %v", owner, err)
+	}
+	s.Set(func(o *simplex.Options) { o.Token = "another" })
+	if e := failure(t, second(c.Server(t.Context()))); e.Class != job.ClassUnauthorized {
+		t.Errorf("another's token: %s", e.Class)
+	}
 	equal(t, "devices", len(s.Devices()), 1)
 }
 
