@@ -357,6 +357,18 @@ func (s *Server) renameCollection(it *item, title string) {
 	}
 }
 
+// leaveCollection is DELETE /library/collections/{id}/items/{key}.
+func (c *call) leaveCollection() answer {
+	collection, it := c.s.items[parseKey(c.args[0])], c.s.items[parseKey(c.args[1])]
+	if collection == nil || collection.kind != typeCollection || it == nil || !it.carries(collection.tag) {
+		return page(http.StatusNotFound)
+	}
+	name := collection.tag.name
+	c.s.note(it, Write{Request: c.entry.N, By: API, Field: "collection", Op: "remove", Value: name,
+		Changed: c.s.removeTag(it, "collection", name)})
+	return done()
+}
+
 // rate is PUT /:/rate: -1 clears.
 func (c *call) rate() answer {
 	key, _ := first(c.query, "key")

@@ -171,6 +171,27 @@ func TestWhatIsInTheTrashIsStillShown(t *testing.T) {
 	equal(t, "after emptying", []any{there, s.Items(), c.listed("1")[0]["ratingKey"]}, []any{false, 1, live})
 }
 
+func TestAnItemLeavesACollectionByItsKey(t *testing.T) {
+	s, c, key := oneMovie(t, simplex.Options{Removals: simplex.DecodeOnce}, simplex.ItemSpec{})
+	other := s.AddItem("1", simplex.ItemSpec{Title: "Other"})
+	c.edit(key+","+other, "collection[0].tag.tag=Studio%2C+One")
+	c.edit(key, "collection[0].tag.tag=Two")
+	keys := map[string]string{}
+	for _, one := range s.Collections("1") {
+		keys[one.Title] = one.Key
+	}
+	leave := func(collection, item string) int {
+		status, _ := c.do("DELETE", "/library/collections/"+collection+"/items/"+item, nil)
+		return status
+	}
+	equal(t, "statuses", []int{leave(keys["Studio, One"], key), leave(keys["Studio, One"], key), leave(key, key), leave("999", key), leave(keys["Two"], "999")},
+		[]int{200, 404, 404, 404, 404})
+	equal(t, "collections", []any{tagNames(item(t, s, key), "collection"), tagNames(item(t, s, other), "collection"), len(s.Collections("1"))},
+		[]any{[]string{"Two"}, []string{"Studio, One"}, 2})
+	equal(t, "the last one leaves", []any{leave(keys["Studio, One"], other), len(s.Collections("1"))}, []any{200, 1})
+	equal(t, "violations", s.Violations(), []simplex.Violation(nil))
+}
+
 func TestItemsAreJoinedAndSplit(t *testing.T) {
 	s, c, key := oneMovie(t, simplex.Options{}, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/S/0.mp4", Size: 1}}})
 	var others []string

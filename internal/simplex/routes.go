@@ -66,6 +66,7 @@ var routes = []route{
 	{"GET", "/library/sections/{id}/{tags}", read, true, look((*call).listTags)},
 	{"GET", "/library/collections/{id}/children", read, true, look((*call).children)},
 	{"GET", "/library/collections/{id}/items", read, true, look((*call).children)},
+	{"DELETE", "/library/collections/{id}/items/{key}", write, false, look((*call).leaveCollection)},
 	{"GET", "/library/metadata/{ids}", read, true, look((*call).details)},
 	{"PUT", "/library/metadata/{ids}", write, false, look((*call).editItems)},
 	{"GET", "/library/metadata/{id}/children", read, true, look((*call).children)},
