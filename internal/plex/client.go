@@ -18,6 +18,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -40,8 +41,8 @@ type Options struct {
 	InsecureTLS bool
 	// Transport is for tests; nil = our own.
 	Transport http.RoundTripper
-	// MaxURL is what the URL of an edit stays below, in bytes; 0 = 8000. Reverse
-	// proxies refuse longer ones.
+	// MaxURL is what URLs stay below, in bytes, if that is less than the constant of
+	// that name; 0 = that. For tests.
 	MaxURL int
 }
 
@@ -50,12 +51,8 @@ const (
 	answerTimeout  = 30 * time.Second
 	// listTimeout is how long the rest of a listing may take once it has begun:
 	// a server that ignores paging sends the whole library at once.
-	listTimeout   = 5 * time.Minute
-	maxConns      = 4
-	defaultMaxURL = 8000
-	// longMaxURL is what Plex itself takes: with about 30,000 bytes it was seen to
-	// refuse.
-	longMaxURL = 24000
+	listTimeout = 5 * time.Minute
+	maxConns    = 4
 )
 
 // The most that is read of an answer, in bytes after decompression. What a listing
@@ -77,6 +74,9 @@ type Client struct {
 	// listing is maxListing; a test takes less.
 	listing int64
 
+	habitsMu sync.Mutex
+	habits   Habits
+
 	reads, writes, uploads atomic.Int64
 }
 
@@ -90,8 +90,11 @@ func New(o Options) (*Client, error) {
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 		return nil, errors.New("plexToken: holds characters that no token has; paste the X-Plex-Token alone")
 	}
-	if o.MaxURL <= 0 {
-		o.MaxURL = defaultMaxURL
+	if len(o.URL) > maxBase {
+		return nil, fmt.Errorf("plexUrl: is longer than %d bytes", maxBase)
+	}
+	if o.MaxURL <= 0 || o.MaxURL > MaxURL {
+		o.MaxURL = MaxURL
 	}
 	c := &Client{o: o, url: u, base: strings.TrimRight(o.URL, "/"), transport: o.Transport, listing: maxListing}
 	if c.transport == nil {

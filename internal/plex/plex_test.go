@@ -183,7 +183,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 		}, "", []string{"PUT /library/sections/1/all?type=1&id=7" +
 			"&title.value=Harbour%20%26%20sea%20%2B%2050%25%0Anight&title.locked=1&tagline.value=&tagline.locked=0" +
 			"&genre%5B0%5D.tag.tag=Tide&genre%5B1%5D.tag.tag=Ebb%2C%20flow" +
-			"&genre%5B%5D.tag.tag-=Old%252C%2520grey%2C100%2525&genre.locked=1" +
+			"&genre%5B%5D.tag.tag-=Old%252C%20grey%2C100%2525&genre.locked=1" +
 			"&actor%5B0%5D.tag.tag=Jane%20Doe&actor%5B0%5D.tagging.text=Herself&actor%5B0%5D.tag.thumb=http%3A%2F%2Fstash%2Fp%2F1" +
 			"&thumb.locked=1&art.locked=0"}, ""},
 		{"an edit of nothing", func(ctx context.Context, c *plex.Client) error {
@@ -195,8 +195,12 @@ func TestRequestsOnTheWire(t *testing.T) {
 			_, err := c.Edit(ctx, "1", "7", e)
 			equal(t, "the edit afterwards", e.Scalars, []plex.ScalarEdit{{Field: "userRating"}, {Field: "title", Value: "A"}})
 			return err
-		}, "", []string{"PUT /:/rate?key=7&identifier=com.plexapp.plugins.library&rating=-1",
-			"PUT /library/sections/1/all?type=1&id=7&title.value=A&userRating.locked=0"}, ""},
+		}, "", []string{"PUT /library/sections/1/all?type=1&id=7&userRating.value=&userRating.locked=0&title.value=A"}, ""},
+		{"removals for a Plex that decodes once", func(ctx context.Context, c *plex.Client) error {
+			c.SetHabits(plex.Habits{Removals: plex.EncodeOnce})
+			_, err := c.Edit(ctx, "1", "7", plex.Edit{Lists: []plex.ListEdit{{Field: "genre", Full: []plex.Tag{{Name: "A,B"}}, Remove: []string{"100%", "a+b", "Old grey", "é"}}}})
+			return err
+		}, "", []string{"PUT /library/sections/1/all?type=1&id=7&genre%5B0%5D.tag.tag=A%2CB&genre%5B%5D.tag.tag-=100%25%2Ca%2Bb%2COld%20grey%2C%C3%A9"}, ""},
 		{"a rating that comes", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.Edit(ctx, "1", "7", plex.Edit{Scalars: []plex.ScalarEdit{{Field: "userRating", Value: "7.5"}}})
 			return err

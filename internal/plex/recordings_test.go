@@ -112,7 +112,7 @@ func recorded(t *testing.T, a answers) *Client {
 	return c
 }
 
-func same(t *testing.T, what string, got, want any) {
+func wants(t *testing.T, what string, got, want any) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s: got\n\t%#v\nwant\n\t%#v", what, got, want)
@@ -192,13 +192,13 @@ func TestRecordings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "offset, total and number", []int{a.offset, a.total, a.n}, []int{offset, total, items})
+			wants(t, "offset, total and number", []int{a.offset, a.total, a.n}, []int{offset, total, items})
 			want := partsOf(documentOf(t, b), "1")
-			same(t, "parts", got, want)
+			wants(t, "parts", got, want)
 			if len(want) > 0 {
-				same(t, "the first key and the last path", []string{want[0].Key, want[len(want)-1].Path}, []string{firstKey, lastPath})
+				wants(t, "the first key and the last path", []string{want[0].Key, want[len(want)-1].Path}, []string{firstKey, lastPath})
 			}
-			same(t, "keys", a.head, firstKey)
+			wants(t, "keys", a.head, firstKey)
 		}
 	}
 	item := func(key string, tags int, check func(*testing.T, Item)) func(*testing.T, []byte) {
@@ -213,16 +213,16 @@ func TestRecordings(t *testing.T) {
 				for _, x := range elementsOf(doc.Metadata[0][list]) {
 					want = append(want, Tag{textOf(x["tag"]), textOf(x["role"]), textOf(x["thumb"])})
 				}
-				same(t, field, it.Lists[field], want)
+				wants(t, field, it.Lists[field], want)
 				tags -= len(want)
 			}
-			same(t, "tags that are missing", tags, 0)
+			wants(t, "tags that are missing", tags, 0)
 			for _, field := range []string{"title", "originalTitle", "originallyAvailableAt", "summary", "tagline", "studio", "contentRating", "userRating"} {
-				same(t, field, it.Scalars[field], textOf(doc.Metadata[0][field]))
+				wants(t, field, it.Scalars[field], textOf(doc.Metadata[0][field]))
 			}
-			same(t, "parts", it.Parts, partsOf(doc, it.Section))
-			same(t, "pictures", []string{it.Thumb, it.Art}, []string{textOf(doc.Metadata[0]["thumb"]), textOf(doc.Metadata[0]["art"])})
-			same(t, "locks and trash", []any{it.Locked, it.Deleted}, []any{map[string]bool{}, false})
+			wants(t, "parts", it.Parts, partsOf(doc, it.Section))
+			wants(t, "pictures", []string{it.Thumb, it.Art}, []string{textOf(doc.Metadata[0]["thumb"]), textOf(doc.Metadata[0]["art"])})
+			wants(t, "locks and trash", []any{it.Locked, it.Deleted}, []any{map[string]bool{}, false})
 			check(t, it)
 		}
 	}
@@ -236,7 +236,7 @@ func TestRecordings(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "pictures", got, want)
+			wants(t, "pictures", got, want)
 		}
 	}
 	server := func(path string, want Server) func(*testing.T, []byte) {
@@ -247,14 +247,14 @@ func TestRecordings(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				same(t, "identity", id, want.Identity)
+				wants(t, "identity", id, want.Identity)
 				return
 			}
 			got, err := c.Server(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			same(t, "server", got, want)
+			wants(t, "server", got, want)
 			if err := CheckVersion(got.Version); (err != nil) != strings.HasPrefix(got.Version, "1.25") {
 				t.Errorf("version %s: %v", got.Version, err)
 			}
@@ -272,7 +272,7 @@ func TestRecordings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		same(t, "what is told", []any{c.Offset.given, c.TotalSize.given, c.MachineIdentifier, c.Version, c.LibrarySectionID}, []any{false, false, word(""), word(""), word("")})
+		wants(t, "what is told", []any{c.Offset.given, c.TotalSize.given, c.MachineIdentifier, c.Version, c.LibrarySectionID}, []any{false, false, word(""), word(""), word("")})
 	}
 	// notAServer is what plex.tv answers: who takes it for the address of a server
 	// hears so.
@@ -299,26 +299,26 @@ func TestRecordings(t *testing.T) {
 			"https://image.tmdb.org/t/p/original/r9KaBE7i4ovg8uSppQrCp6ZdPD9.jpg false",
 			"https://image.tmdb.org/t/p/original/5OsiT39OiZNdD0v2LiAcI2TpSYj.jpg false"),
 		"item_movie_full_9.5weeks.json": item("9881", 2+48+1, func(t *testing.T, it Item) {
-			same(t, "facts", []string{it.Section, it.Title, it.Scalars["titleSort"], it.Scalars["originallyAvailableAt"], it.Lists["genre"][1].Name, it.Lists["actor"][1].Role},
+			wants(t, "facts", []string{it.Section, it.Title, it.Scalars["titleSort"], it.Scalars["originallyAvailableAt"], it.Lists["genre"][1].Name, it.Lists["actor"][1].Role},
 				[]string{"1", "9½ Weeks", "9½ Weeks", "1986-02-09", "Romance", "Elizabeth"})
-			same(t, "size and length", []any{it.Parts[0].Size, it.Parts[0].Duration, it.UpdatedAt}, []any{int64(11394952434), 7011007 * time.Millisecond, int64(1732511607)})
+			wants(t, "size and length", []any{it.Parts[0].Size, it.Parts[0].Duration, it.UpdatedAt}, []any{int64(11394952434), 7011007 * time.Millisecond, int64(1732511607)})
 		}),
 		"item_movie_legacy_agent_1.25.json": item("108", 4+22+1, func(t *testing.T, it Item) {
-			same(t, "facts", []string{it.Title, it.Scalars["studio"], it.Lists["director"][0].Name, it.Parts[0].Path},
+			wants(t, "facts", []string{it.Title, it.Scalars["studio"], it.Lists["director"][0].Name, it.Parts[0].Path},
 				[]string{"Interstate 60", "Fireworks Pictures", "Bob Gale", "/data/Movies/Interstate 60 (2002).mkv"})
 		}),
 		"item_movie_local_guid.json": item("56939", 0, func(t *testing.T, it Item) {
-			same(t, "facts", []string{it.Section, it.Scalars["titleSort"], it.Scalars["studio"], it.Scalars["summary"]}, []string{"6", "Boiling Point", "", ""})
+			wants(t, "facts", []string{it.Section, it.Scalars["titleSort"], it.Scalars["studio"], it.Scalars["summary"]}, []string{"6", "Boiling Point", "", ""})
 		}),
 		"item_episode_legacy_agent.json": item("44547", 0, func(t *testing.T, it Item) {
-			same(t, "facts", []string{it.Section, it.Title, it.Art}, []string{"2", "Currahee", "/library/metadata/44545/art/1627399570"})
+			wants(t, "facts", []string{it.Section, it.Title, it.Art}, []string{"2", "Currahee", "/library/metadata/44545/art/1627399570"})
 		}),
 		// What is not a film has no files.
 		"item_collection_1.25.json": item("161", 0, func(t *testing.T, it Item) {
-			same(t, "facts", []any{it.Title, it.Section, len(it.Parts)}, []any{"Animation", "1", 0})
+			wants(t, "facts", []any{it.Title, it.Section, len(it.Parts)}, []any{"Animation", "1", 0})
 		}),
 		"item_playlist_1.25.json": item("168", 0, func(t *testing.T, it Item) {
-			same(t, "facts", []any{it.Title, it.Section, it.UpdatedAt, len(it.Parts)}, []any{"Movies Since 2007", "", int64(1663511750), 0})
+			wants(t, "facts", []any{it.Title, it.Section, it.UpdatedAt, len(it.Parts)}, []any{"Movies Since 2007", "", int64(1663511750), 0})
 		}),
 		"list_personal_videos_windows_paths_7.json": listing(0, 7, 7, "713", `P:\concerts\Sepultura - Under Siege (Live in Barcelona 1991).mkv`),
 		"list_movies_offset1_size5_total357.json": listing(1, 357, 5, "9881",
@@ -345,10 +345,10 @@ func TestRecordings(t *testing.T) {
 			}
 			var got []string
 			for _, s := range all {
-				same(t, "UUID and counter", []any{s.UUID, s.ContentChangedAt}, []any{"00000000-0000-4000-8000-000000000001", int64(1735000000)})
+				wants(t, "UUID and counter", []any{s.UUID, s.ContentChangedAt}, []any{"00000000-0000-4000-8000-000000000001", int64(1735000000)})
 				got = append(got, fmt.Sprint(s.Key, " ", s.Type, " ", s.Title, "|", strings.Join(s.Locations, "|")))
 			}
-			same(t, "libraries", got, []string{"7 movie Kids Movies|/KidsMovies", "13 movie Kids Movies NL|/KidsMoviesNL", "1 movie Movies|/Movies",
+			wants(t, "libraries", got, []string{"7 movie Kids Movies|/KidsMovies", "13 movie Kids Movies NL|/KidsMoviesNL", "1 movie Movies|/Movies",
 				"6 movie Movies (Documentaries)|/Movies (Documentaries)|/Plex Library/Documentaries", "15 movie Test Media Movies|/TestMedia/Movies", "3 show Anime|/Anime",
 				"12 show Kids Tv Shows NL|/KidsTvShowsNL", "14 show Reality TV (NL)|/Reality TV NL", "2 show TV Series |/TV Shows",
 				"16 show TV Shows (Documentaries)|/TV Shows (Documentaries)", "17 show TV Shows (Kids)|/TV Shows (Kids)", "10 show TV Shows (Reality)|/TV Shows (Reality)",
@@ -389,7 +389,7 @@ func TestRecordings(t *testing.T) {
 				}
 				a[f[0]+" "+f[1]] = one
 			}
-			same(t, "requests", len(a), 40)
+			wants(t, "requests", len(a), 40)
 			c := recorded(t, a)
 			ctx := t.Context()
 			if _, err := c.Identity(ctx); err != nil {

@@ -281,7 +281,7 @@ func decode[T any, P interface {
 		found = true
 		return object(dec, in, func(name string) error {
 			if each != nil && strings.EqualFold(name, "Metadata") {
-				return elements(dec, in, &raw, one)
+				return objects(dec, in, &raw, one)
 			}
 			if err := dec.Decode(&raw); err != nil {
 				return err
@@ -361,9 +361,9 @@ func object(dec *json.Decoder, in *bounded, member func(name string) error) erro
 	return err
 }
 
-// elements reads a list, a single element, or null, and calls each with every
+// objects reads a list, a single element, or null, and calls each with every
 // element that is an object.
-func elements(dec *json.Decoder, in *bounded, raw *json.RawMessage, each func([]byte) error) error {
+func objects(dec *json.Decoder, in *bounded, raw *json.RawMessage, each func([]byte) error) error {
 	t, err := dec.Token()
 	if err != nil {
 		return err
