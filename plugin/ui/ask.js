@@ -59,6 +59,7 @@
  * @property {string | null} [next_due]
  * @property {number} dead need review
  * @property {number} not_in_plex
+ * @property {number} joined their item is another scene's
  * @property {Classes} classes
  * @property {boolean} draining
  * @property {boolean} paused
@@ -128,6 +129,7 @@
  * @property {string} plex
  * @property {boolean} locked
  * @property {string | null} write what Plex would show; null: it would not be touched
+ * @property {boolean} kept Plex's own value stays because keepPlexEdits is on
  *
  * @typedef {object} ExplainedItem
  * @property {string} key
@@ -142,6 +144,7 @@
  * @typedef {object} Explanation
  * @property {number} scene
  * @property {string} title
+ * @property {string} machine Plex's id, "" if it did not answer
  * @property {string} decision
  * @property {{ path: string, mapped: string, rule: string }[]} files
  * @property {{ rung: Rung, candidates: string[], verdict: string }[]} steps

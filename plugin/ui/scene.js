@@ -107,14 +107,9 @@
 
   PlexSync.Scene = ({ id }) => {
     const asked = useAsked(() => ask("explain", { scene_id: id }), [id]);
-    const { value: o } = useOverview(false);
     const [steps, setSteps] = useState(false);
     const doing = useDo();
     const e = asked.value;
-    // To explain is to meet Plex: from then on its id is known, which a link needs.
-    useEffect(() => {
-      if (e && e.items.length && !(o && o.machine)) refreshOverview();
-    }, [e]);
     const syncing = useRef(0);
     useEffect(() => () => clearTimeout(syncing.current), []);
     const sync = () =>
@@ -142,7 +137,7 @@
           null,
           h(Boundary, { of: "The state of the scene" }, h(State, { e })),
           e.items.map((i) =>
-            h(Boundary, { key: i.key, of: "Item " + i.key }, h(Item, { item: i, machine: o && o.machine })),
+            h(Boundary, { key: i.key, of: "Item " + i.key }, h(Item, { item: i, machine: e.machine })),
           ),
           h(
             "div",
