@@ -183,6 +183,9 @@ func parseSettings(settings map[string]any) (config.Config, []config.Problem) {
 
 // drain works the queue. A queue that is paused or not set up yet is left as it is.
 func (p *process) drain(ctx context.Context, s *session) (any, error) {
+	if err := p.beginDrain(ctx, s); err != nil {
+		return nil, err
+	}
 	for _, problem := range s.problems {
 		if !problem.Fatal {
 			p.log.Warn(problem.String())

@@ -42,10 +42,13 @@ const busyTimeout = 30 * time.Second
 // Store is an open database. Its methods may be called from several goroutines;
 // they share one connection and so run one after another.
 type Store struct {
-	db   *sql.DB
-	dir  string
-	path string
-	file os.FileInfo // of the file that is open
+	db       *sql.DB
+	dir      string
+	path     string
+	file     os.FileInfo // of the file that is open
+	patience time.Duration
+	hasty    bool
+	points   func(string) // for tests that kill the process at a named point; nil = none
 	// SetAside is the name under which a damaged database was kept when this one
 	// was begun in its place; empty if none was.
 	SetAside string
@@ -54,32 +57,54 @@ type Store struct {
 // Dir is the data folder.
 func (s *Store) Dir() string { return s.dir }
 
+// at marks a point at which a killed process must leave nothing that the next one cannot
+// put right.
+func (s *Store) at(point string) {
+	if s.points != nil {
+		s.points(point)
+	}
+}
+
+// Option changes how [Open] goes about it.
+type Option func(*Store)
+
+// Patience is how long to wait for other processes, also later on; 30 s unless set.
+func Patience(d time.Duration) Option { return func(s *Store) { s.patience = d } }
+
+// Hasty is for a process that somebody waits for: it makes and migrates a database, but
+// to repair one takes too long. A damaged file is an error ([Damaged]), and left to the
+// next process.
+func Hasty() Option { return func(s *Store) { s.hasty = true } }
+
 // Open opens the database in dir and brings it to the current schema. The folder
 // (0700) and the file (0600) are made if they do not exist. Any number of
 // processes may do this at once on a new folder. A database that is damaged is
 // kept under another name, a new one is begun, and a job for the whole library
 // is queued in it; one of a newer PlexSync is refused and left alone.
-func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
+func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, folderError(err, dir)
 	}
-	s := &Store{dir: dir, path: filepath.Join(dir, FileName)}
+	s := &Store{dir: dir, path: filepath.Join(dir, FileName), patience: busyTimeout}
+	for _, o := range options {
+		o(s)
+	}
 	err := s.open(ctx)
 	if err == nil {
 		return s, nil
 	}
 	var newer *newerError
-	if !errors.Is(err, errMigrate) && !Damaged(err) || errors.As(err, &newer) {
+	if !errors.Is(err, errMigrate) && (!Damaged(err) || s.hasty) || errors.As(err, &newer) {
 		return nil, s.explain(err)
 	}
 	// One process at a time makes, migrates or replaces the file; the others
 	// wait here and then find it done.
-	lock, lerr := WaitLock(ctx, dir, openLock, busyTimeout)
+	lock, lerr := WaitLock(ctx, dir, openLock, s.patience)
 	if lerr != nil {
-		return nil, lerr
+		return nil, s.explain(lerr)
 	}
 	if lock == nil {
-		return nil, fmt.Errorf("%s: another process has been setting it up for %s. If none runs, restart Stash", s.path, busyTimeout)
+		return nil, s.explain(errBusy)
 	}
 	defer lock.Release()
 	err = s.open(ctx)
@@ -110,6 +135,9 @@ func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
 // Close closes the database. A hook does not call it: the last connection to
 // close pays for a checkpoint, and exiting does no harm.
 func (s *Store) Close() error { return s.db.Close() }
+
+// errBusy says that another process holds the open lock.
+var errBusy = errors.New("another process has been setting it up for a while. If none runs, restart Stash")
 
 // errMigrate says that the file is new or has an older schema.
 var errMigrate = errors.New("the database has to be made or migrated")
@@ -215,6 +243,8 @@ func (s *Store) create(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+	// Made while there is room for it. Who needs it and does not find it makes it too.
+	makeSpool(s.dir)
 	return nil
 }
 
@@ -229,7 +259,7 @@ func (s *Store) connect() *sql.DB {
 		path = "/" + path // file:///C:/…
 	}
 	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() +
-		fmt.Sprintf("?mode=rw&_txlock=immediate&_busy_timeout=%d&_synchronous=FULL&_stmt_cache_size=%d", busyTimeout.Milliseconds(), statements)
+		fmt.Sprintf("?mode=rw&_txlock=immediate&_busy_timeout=%d&_synchronous=FULL&_stmt_cache_size=%d", s.patience.Milliseconds(), statements)
 	db := sql.OpenDB(connector{dsn})
 	db.SetMaxOpenConns(1)
 	return db
@@ -293,9 +323,9 @@ func Damaged(err error) bool {
 // showed that it is damaged, and opens a new one. s is closed. If another process
 // has replaced it already, that one's is opened.
 func (s *Store) Replace(ctx context.Context, now time.Time) (*Store, error) {
-	n := &Store{dir: s.dir, path: s.path}
+	n := &Store{dir: s.dir, path: s.path, patience: s.patience, points: s.points}
 	s.Close()
-	lock, err := WaitLock(ctx, n.dir, openLock, busyTimeout)
+	lock, err := WaitLock(ctx, n.dir, openLock, s.patience)
 	if err != nil {
 		return nil, err
 	}
@@ -329,6 +359,20 @@ type failure struct {
 func (e *failure) Error() string        { return fmt.Sprintf("database %s: %v%s", e.path, e.err, e.hint) }
 func (e *failure) Unwrap() error        { return e.err }
 func (e *failure) Is(target error) bool { return target == job.ErrStore }
+
+// Soon reports whether the fault may end at any moment, with nothing to mend but what
+// another program or a full disk is to blame for.
+func (e *failure) Soon() bool {
+	var s sqlite3.Error
+	if errors.As(e.err, &s) {
+		switch s.Code {
+		case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrProtocol:
+			return true
+		}
+		return false
+	}
+	return errors.Is(e.err, errBusy) || outOfSpace(e.err)
+}
 
 // explain turns an error of SQLite or the file system into one that names the
 // file and what to do.

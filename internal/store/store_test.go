@@ -36,6 +36,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("STORE_TEST_HOOK"); dir != "" {
 		os.Exit(hookProcess(dir))
 	}
+	if dir := os.Getenv("STORE_TEST_TAKE"); dir != "" {
+		os.Exit(takeProcess(dir))
+	}
 	os.Exit(m.Run())
 }
 

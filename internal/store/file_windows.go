@@ -1,0 +1,21 @@
+//go:build windows
+
+package store
+
+import (
+	"errors"
+
+	"golang.org/x/sys/windows"
+)
+
+// noFollow has no counterpart in the way Go opens files on Windows, where links can be
+// made by administrators only.
+const noFollow = 0
+
+// syncDir does nothing: NTFS keeps names in its journal, and folders cannot be synced.
+func syncDir(string) error { return nil }
+
+// outOfSpace reports whether err says that a disk is full.
+func outOfSpace(err error) bool {
+	return errors.Is(err, windows.ERROR_DISK_FULL) || errors.Is(err, windows.ERROR_HANDLE_DISK_FULL)
+}
