@@ -44,10 +44,5 @@ func (p *process) tellNotices(db *store.Store) {
 	}
 }
 
-// tellSetAside tells of a damaged database that was replaced.
-func (p *process) tellSetAside(db *store.Store) {
-	if db.SetAside != "" {
-		p.log.Error(fmt.Sprintf("The database was damaged. It is kept as %s, a new one is begun, and every scene is looked at again", db.SetAside))
-	}
-	p.tellNotices(db)
-}
+// tellSetAside is tellNotices under the name that mode.go knows.
+func (p *process) tellSetAside(db *store.Store) { p.tellNotices(db) }

@@ -140,7 +140,8 @@ func (p *process) succeed(program string, doc []byte) int {
 // look: a waker lives long, and must not keep a file in use that was set aside.
 type wakerWorld struct {
 	*process
-	parent   int // Stash's process id
+	parent   int  // Stash's process id
+	missed   bool // there was no database at the last look
 	replaced func() bool
 	client   *stash.Client
 	config   config.Config
@@ -167,7 +168,7 @@ func (w *wakerWorld) use(ctx context.Context, fn func(*store.Store) error) error
 }
 
 func (w *wakerWorld) ended(ctx context.Context, why string) {
-	if w.gone() {
+	if w.missing() {
 		return
 	}
 	w.use(ctx, func(db *store.Store) error {
@@ -175,9 +176,15 @@ func (w *wakerWorld) ended(ctx context.Context, why string) {
 	})
 }
 
-// gone reports whether there is no database any more, as after an uninstall.
+// gone reports whether the data folder is gone, as after an uninstall.
 func (w *wakerWorld) gone() bool {
-	_, err := os.Stat(filepath.Join(w.dir, store.FileName))
+	_, err := os.Stat(w.dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// missing reports whether the folder is there without a database.
+func (w *wakerWorld) missing() bool {
+	_, err := os.Lstat(filepath.Join(w.dir, store.FileName))
 	return errors.Is(err, fs.ErrNotExist)
 }
 
@@ -187,7 +194,13 @@ func (w *wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
 		return waker.State{Replaced: true}, nil
 	case w.gone():
 		return waker.State{Gone: true}, nil
+	case w.missing() && !w.missed:
+		// The folder may be about to be deleted, and must not be made anew. If only the
+		// database was, a new one is begun at the next look.
+		w.missed = true
+		return waker.State{}, fmt.Errorf("there is no %s in %s", store.FileName, w.dir)
 	}
+	w.missed = false
 	err = w.use(ctx, func(db *store.Store) (err error) {
 		if _, err = db.TakeSpool(ctx, time.Now()); err != nil {
 			return err
@@ -306,7 +319,7 @@ func (w *wakerWorld) changed(ctx context.Context) (bool, error) {
 // noteStash tells Stash's breaker how a request ended. It is for people, and a database
 // that cannot be used is told of elsewhere.
 func (w *wakerWorld) noteStash(ctx context.Context, err error) {
-	if !w.gone() {
+	if !w.missing() {
 		w.use(ctx, func(db *store.Store) error { return noteStash(ctx, db, err) })
 	}
 }

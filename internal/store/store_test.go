@@ -39,6 +39,12 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv("STORE_TEST_TAKE"); dir != "" {
 		os.Exit(takeProcess(dir))
 	}
+	if dir := os.Getenv("STORE_TEST_MEND"); dir != "" {
+		os.Exit(mendProcess(dir))
+	}
+	if dir := os.Getenv("STORE_TEST_COPY"); dir != "" {
+		os.Exit(copyProcess(dir))
+	}
 	os.Exit(m.Run())
 }
 
