@@ -90,3 +90,6 @@ func TestADiskThatIsReadOnlyIsNamedAndLosesNothing(t *testing.T) {
 	w.settle()
 	w.shows(item, map[string]string{"title": "C"})
 }
+
+// ownerOf is the user whom a file belongs to.
+func ownerOf(info os.FileInfo) int { return int(info.Sys().(*syscall.Stat_t).Uid) }

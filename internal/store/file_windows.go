@@ -4,6 +4,7 @@ package store
 
 import (
 	"errors"
+	"io/fs"
 
 	"golang.org/x/sys/windows"
 )
@@ -11,6 +12,13 @@ import (
 // noFollow has no counterpart in the way Go opens files on Windows, where links can be
 // made by administrators only.
 const noFollow = 0
+
+// ownerOf tells nothing: on Windows files belong to who makes them, and the folder of
+// Stash's data decides who may write there.
+func ownerOf(fs.FileInfo) (account, bool) { return account{}, false }
+
+// shared reports whether a file has more than one name, which is not known here.
+func shared(fs.FileInfo) bool { return false }
 
 // syncDir does nothing: NTFS keeps names in its journal, and folders cannot be synced.
 func syncDir(string) error { return nil }

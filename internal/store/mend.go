@@ -58,7 +58,7 @@ func Damaged(err error) bool {
 //
 // What was done is told by [Store.Notices].
 func (s *Store) Replace(ctx context.Context, now time.Time) (*Store, error) {
-	n := &Store{dir: s.dir, path: s.path, patience: s.patience, points: s.points}
+	n := &Store{dir: s.dir, path: s.path, owner: s.owner, patience: s.patience, points: s.points}
 	s.Close()
 	lock, err := WaitLock(ctx, n.dir, openLock, s.patience)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Store) empty() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return info.Size() == 0, notRegular(s.path, info)
+	return info.Size() == 0, plain(s.path, info, s.owner)
 }
 
 // begin makes a database where there is none: at first, or because it was lost, or
@@ -324,7 +324,7 @@ func (s *Store) builtPath() string { return s.path + ".new" }
 // the place of the old one: whatever moment the process is killed at, the next one finds
 // the old file or the whole new one.
 func (s *Store) rebuild(ctx context.Context, now time.Time, why string) error {
-	part := &Store{dir: s.dir, path: s.path + ".part", patience: s.patience, points: s.points}
+	part := &Store{dir: s.dir, path: s.path + ".part", owner: s.owner, patience: s.patience, points: s.points}
 	for _, path := range []string{part.path, part.path + "-wal", part.path + "-shm", part.path + "-journal", s.builtPath()} {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err

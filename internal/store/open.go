@@ -45,6 +45,7 @@ type Store struct {
 	dir      string
 	path     string
 	file     os.FileInfo // of the file that is open
+	owner    account     // of the folder
 	patience time.Duration
 	hasty    bool
 	// reindexed is what was wrong with an index that was made anew; "" if nothing was.
@@ -82,15 +83,22 @@ func Hasty() Option { return func(s *Store) { s.hasty = true } }
 // processes may do this at once on a new folder. One that is damaged, or lost, is mended
 // as [Store.Replace] says; one of a newer PlexSync is refused and left alone.
 func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, folderError(err, dir)
+	owner, note, err := checkFolder(dir)
+	if err != nil {
+		return nil, err
 	}
-	s := &Store{dir: dir, path: filepath.Join(dir, FileName), patience: busyTimeout}
+	s := &Store{dir: dir, path: filepath.Join(dir, FileName), owner: owner, patience: busyTimeout}
 	for _, o := range options {
 		o(s)
 	}
-	err := s.open(ctx)
-	if err == nil {
+	if note != "" {
+		defer func() {
+			if s.db != nil {
+				s.notice(ctx, note)
+			}
+		}()
+	}
+	if err = s.open(ctx); err == nil {
 		return s, nil
 	}
 	var newer *newerError
@@ -153,7 +161,7 @@ func (s *Store) open(ctx context.Context) error {
 		return errMigrate
 	}
 	if err == nil {
-		err = notRegular(s.path, info)
+		err = plain(s.path, info, s.owner)
 	}
 	if err != nil {
 		return err
@@ -204,7 +212,7 @@ func (s *Store) create(ctx context.Context) error {
 		return err
 	}
 	// Made while there is room for it. Who needs it and does not find it makes it too.
-	makeSpool(s.dir)
+	makeDir(s.dir, SpoolDir)
 	return nil
 }
 

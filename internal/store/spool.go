@@ -56,16 +56,19 @@ func Spool(dir string, sub job.Subject) (first bool, err error) {
 	if sub.Kind == job.KindLibrary {
 		return false, errors.New("the library has no events")
 	}
-	made, err := makeSpool(dir)
+	if _, _, err := checkFolder(dir); err != nil {
+		return false, err
+	}
+	made, err := makeDir(dir, SpoolDir)
 	if err != nil {
 		return false, err
 	}
 	before, _ := Spooled(dir, 1)
 	spool := filepath.Join(dir, SpoolDir)
 	path := filepath.Join(spool, string(sub.Kind)+"-"+strconv.FormatInt(sub.ID, 10))
-	if err := touch(path); err != nil {
+	if err := touch(spool, path); err != nil {
 		// Something that may not be opened has the name. Any other will do.
-		if touch(path+"."+rand.Text()) != nil {
+		if touch(spool, path+"."+rand.Text()) != nil {
 			return false, folderError(err, path)
 		}
 	}
@@ -79,31 +82,9 @@ func Spool(dir string, sub job.Subject) (first bool, err error) {
 	return before == 0, nil
 }
 
-// makeSpool makes the spool's folder; made is false if it was there.
-func makeSpool(dir string) (made bool, err error) {
-	spool := filepath.Join(dir, SpoolDir)
-	switch err := os.Mkdir(spool, 0o700); {
-	case err == nil:
-		return true, nil
-	case !errors.Is(err, fs.ErrExist):
-		return false, folderError(err, spool)
-	}
-	return false, isFolder(spool)
-}
-
-// isFolder refuses what is no folder itself: a link would lead events out of the data
-// folder.
-func isFolder(path string) error {
-	info, err := os.Lstat(path)
-	if err == nil && !info.IsDir() {
-		return fmt.Errorf("%s must be a folder. Move it away; PlexSync makes a new one", path)
-	}
-	return err
-}
-
-// touch makes an empty file durably, or makes sure that it is there.
-func touch(path string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|noFollow, 0o600)
+// touch makes an empty file in a folder durably, or makes sure that it is there.
+func touch(folder, path string) error {
+	f, err := createFile(folder, path)
 	if err != nil {
 		return err
 	}
@@ -158,8 +139,8 @@ func parseSpooled(e fs.DirEntry) (sub job.Subject, claimed, ok bool) {
 // prevent when it is needed. What is no event is moved into another folder, with a
 // notice ([Store.Notices]).
 func (s *Store) TakeSpool(ctx context.Context, now time.Time) (int, error) {
-	if _, err := makeSpool(s.dir); err != nil {
-		return 0, &failure{path: filepath.Join(s.dir, SpoolDir), err: err}
+	if _, err := makeDir(s.dir, SpoolDir); err != nil {
+		return 0, s.explain(err)
 	}
 	n, err := s.takeSpool(ctx, now)
 	if err != nil {
@@ -233,10 +214,7 @@ func (f *foreignFiles) setAside(dir, name string) error {
 		return fmt.Errorf("%s holds too many files that are not PlexSync's. Delete them", filepath.Join(dir, SpoolDir))
 	}
 	to := filepath.Join(dir, foreignDir)
-	if err := os.Mkdir(to, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	if err := isFolder(to); err != nil {
+	if _, err := makeDir(dir, foreignDir); err != nil {
 		return err
 	}
 	if err := os.Rename(filepath.Join(dir, SpoolDir, name), filepath.Join(to, rand.Text()+"-"+plainName(name))); err != nil && !errors.Is(err, fs.ErrNotExist) {
