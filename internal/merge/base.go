@@ -471,3 +471,32 @@ func Recover(base, intent Base, now Item) Base {
 	}
 	return r
 }
+
+// Lost is the base of an item that may have been written, although it is not known any
+// more with what. A field that is locked and shows what is wanted counts as written; one
+// that is locked and shows something else as a person's edit. What is wanted in a list
+// that is locked counts as added: what of it is missing, a person removed. Fields that are
+// not locked were never written.
+func Lost(want Wanted, now Item) Base {
+	b := Base{Known: true, Keys: 1}.clone()
+	for f, v := range now.Scalars {
+		w, wanted := want.Scalars[f]
+		switch {
+		case !now.Locked[f]:
+			b.Seen[f] = v
+		case wanted && same(f, v, w):
+			b.Wrote[f] = w
+		default:
+			b.Seen[f] = ""
+		}
+	}
+	for _, f := range ListFields() {
+		if !now.Locked[f] {
+			continue
+		}
+		for _, t := range want.Lists[f] {
+			b.Added[f] = append(b.Added[f], fold.Tag(t.Name))
+		}
+	}
+	return b
+}
