@@ -146,9 +146,12 @@ func (b Base) keyed(now Item, want Wanted) Base {
 
 // aliases returns, by the key that Plex shows, the keys that we sent.
 func aliases(elements map[string]Element) map[string][]string {
-	as := map[string][]string{}
+	var as map[string][]string
 	for key, e := range elements {
 		if e.Name != "" && e.Name != key {
+			if as == nil {
+				as = map[string][]string{}
+			}
 			as[e.Name] = append(as[e.Name], key)
 		}
 	}

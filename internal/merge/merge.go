@@ -259,14 +259,22 @@ func (m *merger) list(f Field, want []Tag) {
 		changed bool
 		left    int                 // elements that found no room
 		there   = map[string]bool{} // what is shown, by its key and the key that was sent
-		met     = map[string]bool{} // by the key that Plex shows
-		gone    = map[string]bool{} // as well
+		kept    = map[string]bool{} // by the key that Plex shows, whether it stays
 		room    = ListLimit         // in bytes
 		photos  []newPhoto
-		next    = map[string]Element{}
+		next    map[string]Element
 
 		nextAdded, nextHad []string
 	)
+	remember := func(key string, x Element) {
+		if x == (Element{}) {
+			return
+		}
+		if next == nil {
+			next = map[string]Element{}
+		}
+		next[key] = x
+	}
 	// Plex shows no more actors than these. Only if we know each of them are they all.
 	hidden := f == Actor && len(now) >= MaxActors && slices.ContainsFunc(now, func(t Tag) bool {
 		key := fold.Tag(t.Name)
@@ -278,17 +286,17 @@ func (m *merger) list(f Field, want []Tag) {
 	}
 	for _, t := range now {
 		shown := fold.Tag(t.Name)
-		if met[shown] {
+		if stays, again := kept[shown]; again {
 			// One element of the set in two spellings, or a person in two roles: they
 			// stay or go together.
-			if !gone[shown] {
+			if stays {
 				keep(t)
 			} else if !slices.Contains(e.Remove, t.Name) {
 				e.Remove = append(e.Remove, t.Name)
 			}
 			continue
 		}
-		met[shown], there[shown] = true, true
+		there[shown] = true
 		key, ours := shown, added[shown] && known[shown].byOwnName()
 		w, stays := wanted[shown]
 		for _, k := range as[shown] { // we sent it under another name
@@ -298,8 +306,8 @@ func (m *merger) list(f Field, want []Tag) {
 				key, w, stays = k, x, true
 			}
 		}
-		if !stays && (ours || mirror) {
-			gone[shown] = true
+		kept[shown] = stays || !ours && !mirror
+		if !kept[shown] {
 			e.Remove = append(e.Remove, t.Name)
 			changed = true
 			continue
@@ -318,18 +326,17 @@ func (m *merger) list(f Field, want []Tag) {
 		default:
 			x.Photo, x.NoPhoto = photo(w.Thumb), x.NoPhoto && t.Thumb == ""
 		}
-		next[key] = x
-		keys := []string{key}
+		remember(key, x)
+		list := &nextHad
+		if ours {
+			list = &nextAdded
+		}
+		*list = append(*list, key)
 		for _, k := range as[shown] {
 			if _, ok := wanted[k]; ok && k != key {
-				next[k] = known[k] // two that Plex shows as one
-				keys = append(keys, k)
+				remember(k, known[k]) // two that Plex shows as one
+				*list = append(*list, k)
 			}
-		}
-		if ours {
-			nextAdded = append(nextAdded, keys...)
-		} else {
-			nextHad = append(nextHad, keys...)
 		}
 	}
 	full := hidden || room < 0 // what the item shows leaves nothing to add to
@@ -342,13 +349,13 @@ func (m *merger) list(f Field, want []Tag) {
 		case there[key]:
 		case added[key] && x.Gone:
 			// Written already, and Plex shows nothing for it.
-			next[key] = x
+			remember(key, x)
 			nextAdded = append(nextAdded, key)
 		case !m.stashOnly && !mirror && added[key]:
-			next[key] = x
+			remember(key, x)
 			nextAdded = append(nextAdded, key) // a person removed it
 		case !m.stashOnly && !mirror && had[key]:
-			next[key] = x
+			remember(key, x)
 			nextHad = append(nextHad, key)
 		case full || cost(f, bare) > room || f == Actor && len(e.Full) >= MaxActors:
 			left++
@@ -370,7 +377,7 @@ func (m *merger) list(f Field, want []Tag) {
 			changed = true
 			x := next[p.key]
 			x.Photo, x.NoPhoto = photo(p.address), false
-			next[p.key] = x
+			remember(p.key, x)
 		}
 	}
 	setOrDelete(m.next.Added, f, nextAdded)
