@@ -40,6 +40,9 @@ type Edit struct {
 	Lock, Unlock []Field
 	// Notes are words for the log about what had to be left out.
 	Notes []string
+	// Kept are the fields in which Plex does not get what Stash has because of
+	// KeepPlexEdits: a person set them otherwise.
+	Kept []Field
 }
 
 // Empty reports whether there is nothing to do.
@@ -204,8 +207,10 @@ func (m *merger) scalar(f Field, want string) {
 		m.lock(f, false) // written already, and Plex shows it so
 	case !m.stashOnly && ours && !asLeft:
 		// A person rewrote what we had written. Wrote stays, to tell so next time.
+		m.edit.Kept = append(m.edit.Kept, f)
 	case !m.stashOnly && !ours && hasSeen && now != "" && !same(f, now, seen):
 		// A person filled what Stash had left open.
+		m.edit.Kept = append(m.edit.Kept, f)
 	default:
 		m.edit.Scalars = append(m.edit.Scalars, ScalarEdit{Field: f, Value: want})
 		m.lock(f, true)
@@ -258,6 +263,7 @@ func (m *merger) list(f Field, want []Tag) {
 		e       = ListEdit{Field: f}
 		changed bool
 		left    int                 // elements that found no room
+		without bool                // a person's removal is kept
 		there   = map[string]bool{} // what is shown, by its key and the key that was sent
 		kept    = map[string]bool{} // by the key that Plex shows, whether it stays
 		room    = ListLimit         // in bytes
@@ -354,9 +360,11 @@ func (m *merger) list(f Field, want []Tag) {
 		case !m.stashOnly && !mirror && added[key]:
 			remember(key, x)
 			nextAdded = append(nextAdded, key) // a person removed it
+			without = true
 		case !m.stashOnly && !mirror && had[key]:
 			remember(key, x)
 			nextHad = append(nextHad, key)
+			without = true
 		case full || cost(f, bare) > room || f == Actor && len(e.Full) >= MaxActors:
 			left++
 		default:
@@ -387,6 +395,9 @@ func (m *merger) list(f Field, want []Tag) {
 	if full {
 		e.Full = nil
 		changed = len(e.Remove) > 0
+	}
+	if without {
+		m.edit.Kept = append(m.edit.Kept, f)
 	}
 	if left > 0 {
 		m.edit.Notes = append(m.edit.Notes, leftOut(f, left, len(want), f == Actor && (hidden || after >= MaxActors)))
