@@ -146,9 +146,12 @@ func (b Base) keyed(now Item, want Wanted) Base {
 
 // aliases returns, by the key that Plex shows, the keys that we sent.
 func aliases(elements map[string]Element) map[string][]string {
-	as := map[string][]string{}
+	var as map[string][]string
 	for key, e := range elements {
 		if e.Name != "" && e.Name != key {
+			if as == nil {
+				as = map[string][]string{}
+			}
 			as[e.Name] = append(as[e.Name], key)
 		}
 	}
@@ -238,6 +241,7 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 		return names
 	}
 	strange = pair(strange, twins)
+	strange = pair(strange, func(sent, shown string) bool { return holds(fold.Tag(sent), fold.Tag(shown)) })
 	strange = pair(strange, like)
 	if len(hidden) == 1 && len(strange) == 1 {
 		pair(strange, func(_, _ string) bool { return true })
@@ -265,10 +269,11 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 		}
 	}
 	for key, x := range elements {
-		by := func(list map[string]Tag) Tag { return x.in(list, key) }
-		if address := by(sent).Thumb; address != "" && x.Photo == photo(address) {
-			x.NoPhoto = by(shows).Thumb == ""
-			elements[key] = x
+		for _, name := range []string{key, x.Name} { // sent under its own name, later as Plex shows it
+			if address := sent[name].Thumb; address != "" && x.Photo == photo(address) {
+				x.NoPhoto = x.in(shows, key).Thumb == ""
+				elements[key] = x
+			}
 		}
 	}
 	setOrDelete(b.Added, f, added)
@@ -281,8 +286,10 @@ func twins(a, b string) bool { return fold.Name(a) == fold.Name(b) }
 
 // like reports whether one of two names may have been made of the other, as by cutting
 // it.
-func like(a, b string) bool {
-	a, b = fold.Name(a), fold.Name(b)
+func like(a, b string) bool { return holds(fold.Name(a), fold.Name(b)) }
+
+// holds reports whether one of two texts is in the other.
+func holds(a, b string) bool {
 	return a != "" && b != "" && (strings.Contains(a, b) || strings.Contains(b, a))
 }
 
