@@ -393,6 +393,7 @@ func (p *planner) merge(ctx context.Context, all []*plan) {
 			}
 			t.edit, t.next = merge.Merge(t.base, x.wanted, t.item.State, p.opt.Merge)
 			t.contested = contested(t, x.wanted)
+			x.notes = append(x.notes, t.edit.Notes...)
 			if t.edit.Empty() {
 				continue
 			}
