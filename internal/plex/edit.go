@@ -32,9 +32,18 @@ type Edit struct {
 	Lock, Unlock []string
 }
 
-// ErrUnremovable marks an edit of which everything was written but the removal of
-// names with a comma, see [Client.Edit].
-var ErrUnremovable = errors.New("Plex cannot be told to remove it")
+// Unremovable is the cause of the error of an edit of which everything was written
+// but the removal of names with a comma, see [Client.Edit]. Its text does not quote
+// them.
+type Unremovable struct {
+	Field string
+	Names []string
+	why   string
+}
+
+func (u *Unremovable) Error() string {
+	return fmt.Sprintf("cannot remove a name with a comma from %s: %s", u.Field, u.why)
+}
 
 // Edit changes an item by as few requests as fit below [MaxURL], usually one, and
 // returns how many writes that were. It is idempotent.
@@ -55,8 +64,8 @@ var ErrUnremovable = errors.New("Plex cannot be told to remove it")
 //     replaces. A collection would vanish with its last item, and its picture with
 //     it, so the item is taken out of it by the collection's key. Where neither
 //     can be done, because the list does not fit into one request or the
-//     collection is not found, the name is left, and the error is
-//     [ErrUnremovable]; everything else has been written then.
+//     collection is not found, the name is left, and the error's cause is
+//     [Unremovable]; everything else has been written then.
 //   - A list that does not fit into one request ([Fit]) is sent in pieces if Plex
 //     appends. If that is not known it is found out first: as much as fits is
 //     written, what is there before what is new, and then the same without its
@@ -142,7 +151,8 @@ func (w *writer) edit(e Edit) error {
 	}
 	var left error
 	for _, f := range careful {
-		if err := f(); errors.Is(err, ErrUnremovable) {
+		err := f()
+		if u := (*Unremovable)(nil); errors.As(err, &u) {
 			left = err
 		} else if err != nil {
 			return err
@@ -271,7 +281,7 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 		if err := rest(); err != nil {
 			return err
 		}
-		return w.unremovable(l.Field, with, "this Plex does not take a name with a comma, and the list is too long to be written anew in one request")
+		return w.unremovable(l.Field, with, "this Plex cannot tell it from two names, and the list is too long to write again in one request")
 	}
 	all := append(elements(l.Field, full), lock)
 	if err := w.send(http.MethodPut, editPath(w.section, w.key)+param(l.Field+"[].tag", "")+strings.Join(all, "")); err != nil {
@@ -320,7 +330,7 @@ func (w *writer) leave(names []string) error {
 		}
 	}
 	if len(left) > 0 {
-		return w.unremovable(collection, left, "this Plex does not take a name with a comma, and lists no collection of that name")
+		return w.unremovable(collection, left, "this Plex cannot tell it from two names, and has no collection with that title")
 	}
 	return nil
 }
@@ -329,8 +339,7 @@ func (w *writer) leave(names []string) error {
 const maxCollections = 256 << 20
 
 func (w *writer) unremovable(field string, names []string, why string) error {
-	return &job.Error{Class: job.ClassRejected, Op: w.op, Hint: "Remove it in Plex by hand",
-		Err: fmt.Errorf("%w: %q of %s, because %s", ErrUnremovable, names, field, why)}
+	return &job.Error{Class: job.ClassRejected, Op: w.op, Hint: "Remove it in Plex", Err: &Unremovable{field, names, why}}
 }
 
 // rewritten is a list as it should become, from what is there: what is in neither
