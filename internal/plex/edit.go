@@ -74,6 +74,8 @@ func (u *Unremovable) Error() string {
 //   - If Plex replaces lists, what does not fit is left out, and a list of which
 //     not even what is there would fit is not written ([Cut]). Plex is taken for
 //     one that does where it cannot be found out.
+//   - An item that shows [MaxRoles] actors may have more. Nothing is added to them
+//     unless Plex is known to append.
 //
 // A single value or element that does not fit by itself is an error of class
 // rejected, and nothing is written.
@@ -233,7 +235,7 @@ func (w *writer) inPieces(l ListEdit, lock string) error {
 	if there, err = w.list(l.Field); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(there, sameAs(l.Field, full[n-1].Name)) {
+	if _, is := tagKeys(l.Field, there)[tagKey(l.Field, full[n-1].Name)]; !is {
 		w.learn(ListsReplace)
 		return w.write(elements(l.Field, full[:n]))
 	}
@@ -253,9 +255,10 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 	if err != nil {
 		return err
 	}
+	gone := nameKeys(l.Field, l.Remove)
 	var with []string // those that are there
 	for _, t := range there {
-		if hasComma(t.Name) && slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
+		if hasComma(t.Name) && gone[tagKey(l.Field, t.Name)] {
 			with = append(with, t.Name)
 		}
 	}
@@ -290,10 +293,8 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 	if there, err = w.list(l.Field); err != nil {
 		return err
 	}
-	for _, t := range full {
-		if !slices.ContainsFunc(there, sameAs(l.Field, t.Name)) {
-			return w.write(elements(l.Field, full))
-		}
+	if _, kept := thereFirst(ListEdit{Field: l.Field, Full: full}, there); kept < len(full) {
+		return w.write(elements(l.Field, full))
 	}
 	return nil
 }
@@ -301,15 +302,14 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 // leave takes the item out of the collections with these names, by their keys
 // (python-plexapi, Collection.removeItems).
 func (w *writer) leave(names []string) error {
+	wanted := nameKeys(collection, names)
 	keys := map[string]string{}
 	err := w.c.do(w.ctx, request{op: "list the collections of library " + w.section, method: http.MethodGet, limit: maxCollections,
 		path: "/library/sections/" + w.section + "/collections",
 		decode: func(_ http.Header, r io.Reader) error {
 			_, err := decode(r, func(it wireItem) error {
-				for _, name := range names {
-					if isKey(string(it.RatingKey)) && same(collection, string(it.Title), name) {
-						keys[name] = string(it.RatingKey)
-					}
+				if name := tagKey(collection, string(it.Title)); wanted[name] && isKey(string(it.RatingKey)) {
+					keys[name] = string(it.RatingKey)
 				}
 				return nil
 			})
@@ -320,12 +320,13 @@ func (w *writer) leave(names []string) error {
 	}
 	var left []string
 	for _, name := range names {
-		if keys[name] == "" {
+		key := keys[tagKey(collection, name)]
+		if key == "" {
 			left = append(left, name)
 			continue
 		}
 		// 404: it is in it no more, for a Plex that replaces lists has dropped it.
-		if err := w.send(http.MethodDelete, "/library/collections/"+keys[name]+"/items/"+w.key); err != nil && job.StatusOf(err) != http.StatusNotFound {
+		if err := w.send(http.MethodDelete, "/library/collections/"+key+"/items/"+w.key); err != nil && job.StatusOf(err) != http.StatusNotFound {
 			return err
 		}
 	}
@@ -345,19 +346,19 @@ func (w *writer) unremovable(field string, names []string, why string) error {
 // rewritten is a list as it should become, from what is there: what is in neither
 // list of the edit stays.
 func rewritten(l ListEdit, there []Tag) []Tag {
+	gone, wanted := nameKeys(l.Field, l.Remove), tagKeys(l.Field, l.Full)
 	var full []Tag
 	for _, t := range there {
-		if !slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
-			// The photo is the person's, and stays with the name.
-			full = append(full, Tag{Name: t.Name, Role: t.Role})
+		key := tagKey(l.Field, t.Name)
+		if gone[key] {
+			continue
 		}
-	}
-	for _, t := range l.Full {
-		if i := slices.IndexFunc(full, sameAs(l.Field, t.Name)); i >= 0 {
-			full[i] = t
-		} else {
-			full = append(full, t)
+		w, is := wanted[key]
+		if !is {
+			w = Tag{Name: t.Name, Role: t.Role} // the photo is the person's, and stays with the name
 		}
+		full = append(full, w)
 	}
-	return full
+	more, kept := thereFirst(l, there)
+	return append(full, more[kept:]...)
 }

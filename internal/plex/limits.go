@@ -119,9 +119,10 @@ func Cut(e Edit, now map[string][]Tag, h Habits) (Edit, []LeftOut) {
 
 // changes reports whether a list that is written has something that is not there.
 func changes(l ListEdit, there []Tag) bool {
+	old := tagKeys(l.Field, there)
 	return slices.ContainsFunc(l.Full, func(t Tag) bool {
-		i := slices.IndexFunc(there, sameAs(l.Field, t.Name))
-		return i < 0 || t.Role != "" && t.Role != there[i].Role || t.Thumb != "" && t.Thumb != there[i].Thumb
+		o, is := old[tagKey(l.Field, t.Name)]
+		return !is || t.Role != "" && t.Role != o.Role || t.Thumb != "" && t.Thumb != o.Thumb
 	})
 }
 
