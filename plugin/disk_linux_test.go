@@ -13,6 +13,7 @@ import (
 
 // TestADiskThatIsFullOrReadOnlyLosesNothing puts the data on small disks of memory.
 func TestADiskThatIsFullOrReadOnlyLosesNothing(t *testing.T) {
+	slow(t, "fills disks")
 	w := newWorld(t, nil)
 	dir := dataDir(w.dir)
 	must(t, os.MkdirAll(dir, 0o700))
