@@ -630,6 +630,7 @@ type Found struct {
 	Rekeyed         int `json:"rekeyed"`          // their item has another key than before
 	Gone            int `json:"gone"`             // no longer in Stash
 	NotInPlex       int `json:"not_in_plex"`      // Plex lacks their files
+	Joined          int `json:"joined"`           // their item is another scene's
 	Same            int `json:"same"`             // nothing to do
 	WithoutMetadata int `json:"without_metadata"` // nothing to write
 	Excluded        int `json:"excluded"`         // by a setting, or without a file

@@ -237,7 +237,7 @@ func TestTheValuesOfTheInterface(t *testing.T) {
 		{"drained: paused", Drained{Paused: true, Queued: &queued}},
 		{"drained: paused with nothing queued", Drained{Paused: true, Queued: new(int)}},
 		{"compared", Compared{Run: Drained{Running: true}, Compared: comparison(worker.Comparing{Asked: at(0), Began: at(1), Ended: at(2), Full: true,
-			Total: 9, After: 8, Found: worker.Found{NeverPushed: 1, ChangedInStash: 2, ChangedInPlex: 3, Rekeyed: 4, Gone: 5, NotInPlex: 6, Same: 7,
+			Total: 9, After: 8, Found: worker.Found{NeverPushed: 1, ChangedInStash: 2, ChangedInPlex: 3, Rekeyed: 4, Joined: 13, Gone: 5, NotInPlex: 6, Same: 7,
 				WithoutMetadata: 8, Excluded: 9, Waiting: 10, Dead: 11, Queued: 12}})}},
 		{"outages: none", outageReport(nil, at(50))},
 		{"outages", outageReport(past, at(50))},

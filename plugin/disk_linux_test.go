@@ -40,6 +40,7 @@ func (w *world) fillDisk(dir string) (filler string) {
 // TestAFullDiskLosesNothing: edits go on while the disk is full, of a scene and of a
 // studio. Once there is room again they arrive, and nobody clicks.
 func TestAFullDiskLosesNothing(t *testing.T) {
+	slow(t, "drives processes into faults")
 	w := newWorld(t, nil)
 	dir := w.smallDisk("300k")
 	studio := w.stash.AddStudio(simstash.Studio{Name: "Old name"})
@@ -72,6 +73,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 // TestADiskThatIsReadOnlyIsNamedAndLosesNothing: neither the database nor the spool can
 // take the edit. The next one that can be stored brings it along.
 func TestADiskThatIsReadOnlyIsNamedAndLosesNothing(t *testing.T) {
+	slow(t, "drives processes into faults")
 	w := newWorld(t, nil)
 	dir := w.smallDisk("1m")
 	scene, item := w.film("a.mp4", simstash.Scene{})

@@ -87,6 +87,7 @@ func (w *world) kept() (names []string) {
 // itself, or from the copy that a comparison keeps, so that a person's edits stay and what
 // Stash drops later goes.
 func TestAPersonsEditsOutliveADamagedDatabase(t *testing.T) {
+	slow(t, "drives processes into faults")
 	for name, damage := range map[string]func(w *world){
 		"in the file, the states can be read": func(w *world) { w.trash("plexsync-") }, // the client's id
 		"only the copy knows them":            func(w *world) { w.trash(`"summary"`) },
@@ -121,6 +122,7 @@ func TestAPersonsEditsOutliveADamagedDatabase(t *testing.T) {
 // TestWhatWasQueuedOutlivesALostDatabase: three edits wait while Plex is out, and somebody
 // deletes the file. Nobody clicks, and no event comes.
 func TestWhatWasQueuedOutlivesALostDatabase(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
@@ -140,6 +142,7 @@ func TestWhatWasQueuedOutlivesALostDatabase(t *testing.T) {
 
 // TestOneOddValueCostsItsRowOnly, also where the page meets it, which else logs nothing.
 func TestOneOddValueCostsItsRowOnly(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change string
@@ -194,6 +197,7 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 // TestASchemaThatGetsNewerUnderADrainEndsIt, and costs nothing: the newer program goes on
 // with the file.
 func TestASchemaThatGetsNewerUnderADrainEndsIt(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w, _, _ := halfSynced(t)
 	killWakers(t, w.dir)

@@ -14,6 +14,7 @@ import (
 // TestALockThatIsALinkIsRefusedWithASentence: nothing is locked or overwritten through
 // it, edits go on being queued, and with the link gone they arrive.
 func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, nil)
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -42,6 +43,7 @@ func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
 // TestACommandOfRootsLeavesNothingOfRoots: somebody looks and processes with docker exec,
 // while Stash runs as another user.
 func TestACommandOfRootsLeavesNothingOfRoots(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may give files away; CI is root in its container")

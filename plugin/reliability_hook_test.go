@@ -61,6 +61,7 @@ func (w *world) spoolFiles() (names []string) {
 // Plex is out and scenes are edited. When the lock ends and Plex is back, everything
 // arrives, and nobody clicks.
 func TestALockedDatabaseDelaysNobodyAndLosesNothing(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, nil)
 	first, item := w.film("first.mp4", simstash.Scene{})
@@ -97,6 +98,7 @@ func TestALockedDatabaseDelaysNobodyAndLosesNothing(t *testing.T) {
 // TestADrainTakesTheSpoolIn: what a hook of before left there is synced by the first task
 // that anybody runs, without a waker.
 func TestADrainTakesTheSpoolIn(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"paused": true})
 	scene, item := w.film("a.mp4", simstash.Scene{})

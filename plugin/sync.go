@@ -139,7 +139,7 @@ func comparison(c worker.Comparing) Comparison {
 	return Comparison{
 		Asked: Time{c.Asked}, Began: Time{c.Began}, Ended: Time{c.Ended}, Full: c.Full, Total: c.Total, After: c.After,
 		Found: Found{
-			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
+			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed, Joined: f.Joined,
 			Gone: f.Gone, NotInPlex: f.NotInPlex, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
 			Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
 		},

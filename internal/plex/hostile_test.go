@@ -162,6 +162,9 @@ const hostileURL, hostileName = "PLEX_HOSTILE_URL", "PLEX_HOSTILE_NAME"
 // costs less than 100 MB and a minute, and the error says what was wrong. Each is
 // asked by a process of its own, whose memory is measured.
 func TestHostileAnswersAreBounded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves it out: each hostile answer has a process of its own")
+	}
 	if name := os.Getenv(hostileName); name != "" {
 		began := time.Now()
 		err := hostile[name].ask(t.Context(), client(t, os.Getenv(hostileURL), nil))
