@@ -41,14 +41,7 @@ func (p plexSide) Libraries(ctx context.Context) ([]worker.Library, error) {
 }
 
 func (p plexSide) List(ctx context.Context, section string, since time.Time, page func([]job.Part) error) error {
-	_, err := p.Client.List(ctx, section, since, func(parts []plex.Part) error {
-		out := make([]job.Part, len(parts))
-		for i, x := range parts {
-			out[i] = job.Part{Key: x.Key, Index: x.Index, Section: x.Section, Path: x.Path, Size: x.Size, Duration: x.Duration,
-				Thumb: x.Thumb, UpdatedAt: x.UpdatedAt, Trashed: x.Deleted, Optimized: x.Optimized}
-		}
-		return page(out)
-	})
+	_, err := p.Client.List(ctx, section, since, page)
 	return err
 }
 

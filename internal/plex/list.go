@@ -180,7 +180,7 @@ func readListed(h http.Header, r io.Reader, section, previous string, most int, 
 			if files += len(more); files > maxFiles {
 				return fmt.Errorf("%w: it lists more than %d files", errTooLarge, maxFiles)
 			}
-			text += len(w.Title) + len(w.Thumb)
+			text += len(w.Thumb)
 			for _, p := range more {
 				text += len(p.Path)
 			}

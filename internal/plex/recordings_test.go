@@ -166,8 +166,8 @@ func partsOf(d document, section string) []Part {
 					length = numberOf(m["duration"])
 				}
 				all = append(all, Part{Key: textOf(it["ratingKey"]), Section: section, Index: n, Path: textOf(p["file"]), Size: numberOf(p["size"]),
-					Duration: time.Duration(length) * time.Millisecond, Title: textOf(it["title"]), Thumb: textOf(it["thumb"]),
-					AddedAt: numberOf(it["addedAt"]), UpdatedAt: numberOf(it["updatedAt"])})
+					Duration: time.Duration(length) * time.Millisecond, Thumb: textOf(it["thumb"]),
+					UpdatedAt: numberOf(it["updatedAt"])})
 				n++
 			}
 		}
