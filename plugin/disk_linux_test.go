@@ -55,7 +55,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 		w.mutate(`mutation ($i: ID!) { studioUpdate(input: {id: $i, name: "New name"}) { id } }`, map[string]any{"i": studio})
 	})
 	w.task("Process queue")
-	w.wantLog(simstash.LevelError, "Edits are kept in "+filepath.Join(dir, store.SpoolDir))
+	w.wantLog(simstash.LevelError, "Edits are saved in "+filepath.Join(dir, store.SpoolDir))
 	w.wantLog(simstash.LevelError, "The disk ")
 	if !strings.Contains(w.log(), filepath.Join(dir, store.FileName)) {
 		t.Errorf("the file is not named:\n%s", w.log())

@@ -137,7 +137,7 @@ func TestWhatWasQueuedOutlivesALostDatabase(t *testing.T) {
 	must(t, os.Remove(w.database()))
 	w.plex.Set(func(o *simplex.Options) { o.Down = false })
 	w.within(3*time.Minute, "everything is in Plex", w.titles(items, "Film %d"))
-	w.wantLog(simstash.LevelError, "was missing or empty, although PlexSync has worked in this folder before")
+	w.wantLog(simstash.LevelError, "was missing or empty, although PlexSync has been used in this folder before")
 }
 
 // TestOneOddValueCostsItsRowOnly, also where the page meets it, which else logs nothing.
@@ -153,9 +153,9 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 		"a letter's class": {`UPDATE dead_letter SET class = 'No class!' WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "overview"}, "1 dead letter"},
 		"a letter's bytes": {`UPDATE dead_letter SET attempts = x'01' WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "dlq_list"}, "1 dead letter"},
 		"a huge letter":    {`UPDATE dead_letter SET error = CAST(zeroblob(200000000) AS TEXT) WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "dlq_list"}, "1 dead letter"},
-		"a run's time":     {`UPDATE run SET started_at = 'once upon a time'`, map[string]any{"v": 1, "mode": "overview"}, "in the history"},
+		"a run's time":     {`UPDATE run SET started_at = 'once upon a time'`, map[string]any{"v": 1, "mode": "overview"}, "past run"},
 		"a job's kind":     {`INSERT INTO job (kind, subject_id, priority, due_at, first_event_at, last_event_at) VALUES ('gallery', 5, 0, 1, 1, 1)`, map[string]any{"v": 1, "mode": "queue_list"}, "1 queued job"},
-		"an item's base":   {`UPDATE pushed SET base = 'not JSON'`, map[string]any{"mode": "sync_all"}, "1 item's remembered state"},
+		"an item's base":   {`UPDATE pushed SET base = 'not JSON'`, map[string]any{"mode": "sync_all"}, "1 remembered item"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -182,7 +182,7 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 			if want := 3 - strings.Count(c.says, "letter"); err != nil || len(letters) != want && c.ask["v"] != nil {
 				t.Errorf("%d letters are left, want %d, %v", len(letters), want, err)
 			}
-			told := strings.Count(w.log(), "error: The database held values that PlexSync never wrote")
+			told := strings.Count(w.log(), "error: The database held invalid values")
 			if told != 1 || !strings.Contains(w.log(), c.says) {
 				t.Errorf("told %d times:\n%s", told, w.log())
 			}

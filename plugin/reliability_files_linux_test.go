@@ -27,10 +27,10 @@ func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
 	scene, item := w.film("a.mp4", simstash.Scene{})
 	w.edit(scene, map[string]any{"title": "A"}) // no database can be made
 	w.settle()
-	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), "open.lock")+": it is a link")
+	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), "open.lock")+": it is not a regular file")
 	must(t, os.Remove(filepath.Join(dataDir(w.dir), "open.lock")))
 	w.task("Process queue")
-	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), store.DrainLock)+": it is a link")
+	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), store.DrainLock)+": it is not a regular file")
 	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
 		t.Errorf("the victim holds %q, %v", data, err)
 	}

@@ -473,7 +473,7 @@ func TestAnOddStateIsBroughtBackFromTheCopy(t *testing.T) {
 		t.Errorf("the memory is lost: %v, %v", lost, err)
 	}
 	told, err := s.Notices(ctx)
-	if err != nil || len(told) != 1 || !strings.Contains(told[0], "2 items' remembered states (2 items' remembered states of them brought back") {
+	if err != nil || len(told) != 1 || !strings.Contains(told[0], "2 remembered items (2 of them restored") {
 		t.Errorf("told %q, %v", told, err)
 	}
 	if kept := asides(t, dir); len(kept) != 0 {
