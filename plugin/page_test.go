@@ -191,6 +191,7 @@ func (w *world) films(n int) {
 }
 
 func TestThePageSetsPlexSyncUp(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Folders: []string{"/data"}}, map[string]any{"plexUrl": nil, "plexToken": nil, "pathRules": nil})
 	w.films(3)
@@ -230,6 +231,7 @@ func without(m map[string]any, name string, value any) map[string]any {
 }
 
 func TestThePageShowsAnOutage(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -242,6 +244,7 @@ func TestThePageShowsAnOutage(t *testing.T) {
 }
 
 func TestThePageWhileADrainRuns(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(80)
@@ -257,6 +260,7 @@ func TestThePageWhileADrainRuns(t *testing.T) {
 }
 
 func TestThePageOfAScene(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"excludeTags": "Private"})
 	_, item := w.film("a.mp4", simstash.Scene{Title: "New title"})
@@ -282,6 +286,7 @@ const someLetters = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
 	SELECT 'scene', i, CASE i %% 2 WHEN 0 THEN 'rejected' ELSE 'ambiguous' END, 'edit item: answered 400', 5, 'Title ' || i, '/data/' || i || '.mp4', 1767225600000, 1767225600000, 1767225600000 + i FROM n`
 
 func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(5)
@@ -310,6 +315,7 @@ func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
 }
 
 func TestThePageShowsAPreview(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(130)
@@ -342,6 +348,7 @@ func TestThePageHoldsWhatFails(t *testing.T) {
 }
 
 func TestNamesOnThePageAreText(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	const evil = `<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>`
 	w := newWorld(t, map[string]any{"paused": true})
@@ -354,11 +361,13 @@ func TestNamesOnThePageAreText(t *testing.T) {
 }
 
 func TestThePageWithABackendThatFails(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	newWorld(t, nil).flow("failing", nil)
 }
 
 func TestThePageIsGentle(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	scene, _ := w.film("a.mp4", simstash.Scene{})
@@ -366,6 +375,7 @@ func TestThePageIsGentle(t *testing.T) {
 }
 
 func TestThePageOnAPhone(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
