@@ -295,7 +295,11 @@ func (p *planner) load(ctx context.Context, all []*plan) {
 		return
 	}
 	for i := range found {
-		if x := byID[found[i].ID]; x != nil {
+		switch x := byID[found[i].ID]; {
+		case x == nil:
+		case found[i].Err != nil:
+			x.err = found[i].Err
+		default:
 			x.scene = &found[i]
 		}
 	}
