@@ -75,7 +75,7 @@ func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, erro
 
 func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit) error {
 	_, err := p.Client.Edit(ctx, section, key, plexEdit(e))
-	if errors.Is(err, plex.ErrUnremovable) {
+	if u := (*plex.Unremovable)(nil); errors.As(err, &u) {
 		return fmt.Errorf("%w: %w", worker.ErrUnremovable, err)
 	}
 	return err

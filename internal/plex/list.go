@@ -159,6 +159,9 @@ func readListed(h http.Header, r io.Reader, section, previous string, most int, 
 		if parts, items, text = nil, 0, 0; len(p) == 0 {
 			return nil
 		}
+		if in, ok := r.(*bounded); ok {
+			return in.aside(func() error { return page(p) })
+		}
 		return page(p)
 	}
 	m, err := decode(r, func(w wireItem) error {
