@@ -181,6 +181,7 @@ type Library struct {
 // Item is an item of Plex in full detail.
 type Item struct {
 	Key, Section, Title, Thumb string
+	Trashed                    bool // it is in Plex's trash
 	State                      merge.Item
 }
 
