@@ -522,7 +522,7 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 
 	// What is one of a few words, and has no answer here for each.
 	for _, c := range []job.Class{job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal} {
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassUnreadable, job.ClassStashUnreachable, job.ClassInternal} {
 		fmt.Fprintf(&program, "{ const class_: FailureClass = %q; }\n", c)
 	}
 	for r := match.RungPushed; r <= match.RungName; r++ {

@@ -139,9 +139,9 @@ func comparison(c worker.Comparing) Comparison {
 	return Comparison{
 		Asked: Time{c.Asked}, Began: Time{c.Began}, Ended: Time{c.Ended}, Full: c.Full, Total: c.Total, After: c.After,
 		Found: Found{
-			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed, Joined: f.Joined,
-			Gone: f.Gone, NotInPlex: f.NotInPlex, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
-			Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
+			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
+			Gone: f.Gone, NotInPlex: f.NotInPlex, Joined: f.Joined, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
+			Unreadable: f.Unreadable, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
 		},
 	}
 }

@@ -318,6 +318,7 @@ func (b *bench) drainByPerson() job.Run {
 func (b *bench) syncAll() job.Run {
 	b.Helper()
 	must(b, b.db.LookAtCovers(b.Context()))
+	must(b, worker.AskListing(b.Context(), b.db))
 	must(b, b.db.Enqueue(b.Context(), time.Now(), job.PriorityBulk, job.Library()))
 	return b.drain()
 }

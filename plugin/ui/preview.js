@@ -31,12 +31,13 @@
    * @property {number} same
    * @property {number} skipped
    * @property {number} missing
+   * @property {number} unreadable
    * @property {number} [next] undefined before the first answer, 0 at the end
    */
 
   PlexSync.Preview = () => {
     const { value: o } = useOverview(false);
-    const [seen, setSeen] = useState(/** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0 }));
+    const [seen, setSeen] = useState(/** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0, unreadable: 0 }));
     const doing = useDo();
     const more = () =>
       doing.run(async () => {
@@ -47,6 +48,7 @@
           same: s.same + p.same,
           skipped: s.skipped + p.skipped,
           missing: s.missing + p.not_found,
+          unreadable: s.unreadable + (p.unreadable || 0),
           next: p.next,
         }));
       });
@@ -70,7 +72,8 @@
           count(seen.skipped) +
           " are left alone, " +
           count(seen.missing) +
-          " are not found in Plex.",
+          " are not found in Plex" +
+          (seen.unreadable ? ", " + count(seen.unreadable) + " cannot be read in Stash." : "."),
       ),
       seen.items.map((i) =>
         h(

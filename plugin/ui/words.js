@@ -20,6 +20,7 @@
       "Split the item in Plex, or merge the scenes in Stash. It comes back by itself.",
     ],
     gone: ["No longer in Stash", "Drop it."],
+    unreadable: ["Stash cannot read the scene", "Rescan its file in Stash, then retry."],
     stash_unreachable: ["Stash could not be asked", "Nothing to do: it is tried again."],
     internal: ["A fault of PlexSync", "Please report it with the log."],
   };
