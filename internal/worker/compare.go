@@ -52,8 +52,13 @@ type Found struct {
 	// or a new event revives.
 	WithoutMetadata int `json:"without_metadata"`
 	Excluded        int `json:"excluded"`
-	Waiting         int `json:"waiting"`
-	Dead            int `json:"dead"`
+	// Of the Excluded scenes: those without a file, those that are not organized, and
+	// those with a tag of excludeTags. The first that applies counts.
+	NoFile       int `json:"no_file,omitzero"`
+	NotOrganized int `json:"not_organized,omitzero"`
+	ByTag        int `json:"by_tag,omitzero"`
+	Waiting      int `json:"waiting"`
+	Dead         int `json:"dead"`
 	// Queued is how many jobs were made.
 	Queued int `json:"queued"`
 }
@@ -271,6 +276,7 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			found.WithoutMetadata++
 		case why != "":
 			found.Excluded++
+			c.planner.countExcluded(s, found)
 		case slices.Contains(live, s.ID):
 			found.Waiting++
 		default:
