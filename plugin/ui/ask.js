@@ -447,8 +447,13 @@
     at: 0, // when it was answered, by the browser's clock
     // Somebody begins to look: what was just answered, or is under way, does.
     join() {
-      if (this.asking || Date.now() - this.at < 2000) return;
-      this.refresh();
+      if (this.asking) return;
+      if (Date.now() - this.at >= 2000) {
+        this.refresh();
+        return;
+      }
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => this.refresh(), this.pause());
     },
     async refresh() {
       clearTimeout(this.timer);
