@@ -54,8 +54,13 @@ type Found struct {
 	Excluded        int `json:"excluded"`
 	// Unreadable scenes, which Stash cannot read, were queued, so that their jobs say so.
 	Unreadable int `json:"unreadable"`
-	Waiting    int `json:"waiting"`
-	Dead       int `json:"dead"`
+	// Of the Excluded scenes: those without a file, those that are not organized, and
+	// those with a tag of excludeTags. The first that applies counts.
+	NoFile       int `json:"no_file,omitzero"`
+	NotOrganized int `json:"not_organized,omitzero"`
+	ByTag        int `json:"by_tag,omitzero"`
+	Waiting      int `json:"waiting"`
+	Dead         int `json:"dead"`
 	// Queued is how many jobs were made.
 	Queued int `json:"queued"`
 }
@@ -290,6 +295,7 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			found.WithoutMetadata++
 		case why != "":
 			found.Excluded++
+			c.planner.countExcluded(s, found)
 		case slices.Contains(live, s.ID):
 			found.Waiting++
 		default:

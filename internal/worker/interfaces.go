@@ -46,6 +46,7 @@ type Known interface {
 type Jobs interface {
 	BeginDrain(ctx context.Context, now time.Time, token string, retention time.Duration) (job.Begun, error)
 	EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDue bool) (bool, error)
+	SaveRun(ctx context.Context, r job.Run) error
 	LastEvent(ctx context.Context, now time.Time) (time.Time, error)
 	Lease(ctx context.Context, now time.Time, limit int, token string) ([]job.Job, error)
 	GiveBack(ctx context.Context, token string) error
