@@ -9,6 +9,7 @@ usage() {
 ./build.sh          build the plugin into dist/plexsync
 ./build.sh demo     build it and show its main job against simulated servers
 ./build.sh test     check format and code, then run all tests
+./build.sh format   format Go code and the page's scripts
 ./build.sh bench    measure, and print ratios
 ./build.sh package  build for every platform that this machine can build for, and make
                     dist/plexsync.zip and dist/index.yml, a package source for Stash
@@ -61,7 +62,24 @@ build() {
 	toolchain
 	mkdir -p dist/plexsync
 	compile "$(go env GOOS)" "$(go env GOARCH)" "$CC" "dist/plexsync/plexsync$(go env GOEXE)"
-	cp plexsync.yml LICENSE plugin/ui/plexsync.js plugin/ui/plexsync.css dist/plexsync/
+	rm -f dist/plexsync/*.js dist/plexsync/*.css # some may have been renamed since
+	cp plexsync.yml LICENSE plugin/ui/*.js plugin/ui/*.css dist/plexsync/
+}
+
+# page NPM-SCRIPT runs a script of plugin/testdata/page/package.json: check, of the types
+# and the format of the page's scripts, or format. Its tools are put there once for a lock
+# file.
+page() {
+	need node "Install Node.js 18 or newer and npm: 'apt-get install nodejs npm' on Debian (they check and test the page)"
+	need npm "Install npm: 'apt-get install npm' on Debian"
+	(
+		cd plugin/testdata/page
+		if ! cmp -s package-lock.json node_modules/installed; then
+			npm ci --ignore-scripts --prefer-offline --no-audit --no-fund
+			cp package-lock.json node_modules/installed
+		fi
+		npm run --silent "$1"
+	)
 }
 
 # cross OS ARCH: the C compiler for a platform, or nothing if there is none here. A Mac
@@ -179,10 +197,9 @@ demo)
 	;;
 test)
 	build
-	need node "Install Node.js 18 or newer and npm: 'apt-get install nodejs npm' on Debian (one test drives the Plex simulator with a client from npm)"
-	need npm "Install npm: 'apt-get install npm' on Debian"
 	unformatted=$(gofmt -l $(git ls-files '*.go'))
 	[ -z "$unformatted" ] || { echo "build.sh: run gofmt -w on: $unformatted" >&2; exit 1; }
+	page check
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
@@ -194,6 +211,11 @@ test)
 	fuzz
 	windows
 	again
+	;;
+format)
+	toolchain
+	gofmt -w $(git ls-files '*.go')
+	page format
 	;;
 bench)
 	build

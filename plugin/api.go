@@ -419,6 +419,7 @@ type LetterList struct {
 type Explanation struct {
 	Scene    int64               `json:"scene"`    // Stash's id
 	Title    string              `json:"title"`    // "" if Stash has no such scene, or could not be asked
+	Machine  string              `json:"machine"`  // Plex's id, for links to it; "" if it did not answer
 	Decision string              `json:"decision"` // the result in a sentence
 	Files    List[ExplainedFile] `json:"files"`
 	Steps    List[ExplainedStep] `json:"steps"` // of the match, in the order in which they were tried
@@ -532,7 +533,7 @@ type SettingsTest struct {
 	MayEdit   *bool         `json:"may_edit"`  // the token is the owner's, who alone may edit; null if Plex does not say
 	Libraries List[Library] `json:"libraries"` // of movies
 	Folders   List[Folder]  `json:"folders"`   // Stash's
-	Sample    *PathCheck    `json:"sample"`    // null if it is another server than the one whose files are known, or was not reached
+	Sample    *PathCheck    `json:"sample"`    // null if the server was not reached, or the settings do not suffice
 }
 
 // Field is a field that can be synced.

@@ -125,7 +125,7 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	pages, err := filepath.Glob("../docs/*.md")
 	must(t, err)
 	seen := 0
-	for _, page := range append(pages, "../README.md", "../CHANGELOG.md") {
+	for _, page := range append(pages, "../README.md", "../CHANGELOG.md", "../CONTRIBUTING.md", "../SECURITY.md") {
 		text, err := os.ReadFile(page)
 		must(t, err)
 		for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllStringSubmatch(string(text), -1) {
@@ -155,5 +155,55 @@ func TestLinksInTheDocumentsLeadSomewhere(t *testing.T) {
 	}
 	if seen < 10 {
 		t.Errorf("only %d links were followed", seen)
+	}
+}
+
+// TestEveryPackageSaysWhatItIs: once, in the file that a reader opens first: doc.go,
+// main.go, or the one that is named like the package. Where there is none of these, any
+// file will do.
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	said := map[string][]string{} // by folder, the files that say it
+	must(t, filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != ".." && (name[0] == '.' || name == "testdata" || name == "dist") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		file, err := parser.ParseFile(gotoken.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		if said[dir] == nil {
+			said[dir] = []string{}
+		}
+		if file.Doc != nil {
+			said[dir] = append(said[dir], filepath.Base(path))
+		}
+		return nil
+	}))
+	if len(said) < 10 {
+		t.Errorf("only %d packages were found", len(said))
+	}
+	for dir, files := range said {
+		if len(files) != 1 {
+			t.Errorf("%s says what it is in %q, and should in one file", dir, files)
+			continue
+		}
+		for _, first := range []string{"doc.go", "main.go", filepath.Base(dir) + ".go"} {
+			if _, err := os.Stat(filepath.Join(dir, first)); err == nil {
+				if files[0] != first {
+					t.Errorf("%s says what it is in %s, and should in %s", dir, files[0], first)
+				}
+				break
+			}
+		}
 	}
 }

@@ -21,7 +21,7 @@ func (s *session) explain(ctx context.Context, q SceneRequest) (Explanation, err
 }
 
 func explanation(e worker.Explanation) Explanation {
-	x := Explanation{Scene: e.Scene, Title: e.Title, Decision: e.Decision, Last: LastSync{
+	x := Explanation{Scene: e.Scene, Title: e.Title, Machine: e.Machine, Decision: e.Decision, Last: LastSync{
 		Pushed: Time{e.Last.Pushed}, Queued: e.Last.Queued, Due: Time{e.Last.Due}, LastError: e.Last.LastError,
 		DeadClass: Class(e.Last.DeadClass), DeadError: e.Last.DeadError,
 	}}

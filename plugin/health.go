@@ -11,6 +11,7 @@ import (
 
 	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
+	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/plex"
@@ -138,18 +139,18 @@ func (c *checkup) checkPlex(ctx context.Context) error {
 }
 
 // checkToken tests whether Plex accepts the token, and whether it is the owner's, who
-// alone may edit. What Plex allows tells that, because nothing is written.
+// alone may edit. Nothing is written for that.
 func (c *checkup) checkToken(ctx context.Context, px *plex.Client) bool {
 	server, err := px.Server(ctx)
 	if err != nil {
 		c.add("Token", LevelError, "%v", err)
 		return false
 	}
-	switch may := mayEdit(server); {
+	switch may := mayEdit(ctx, px); {
 	case may == nil:
 		c.add("Token", LevelWarning, "%q accepts the token, but does not say whether it is the owner's, who alone may edit", server.Name)
 	case !*may:
-		c.add("Token", LevelError, "%q accepts the token but grants it no permissions: it is not the owner's. Set plexToken to the token of the server's owner", server.Name)
+		c.add("Token", LevelError, "%q accepts the token, but it is not the owner's, who alone may edit. Set plexToken to the token of the server's owner", server.Name)
 	default:
 		c.add("Token", LevelOK, "%q accepts the token, and it may edit", server.Name)
 	}
@@ -157,33 +158,34 @@ func (c *checkup) checkToken(ctx context.Context, px *plex.Client) bool {
 }
 
 // mayEdit tells whether the token is the owner's; nil if Plex does not say.
-func mayEdit(server plex.Server) *bool {
-	if len(server.Allowed) == 0 {
+func mayEdit(ctx context.Context, px *plex.Client) *bool {
+	owner, err := px.Owner(ctx)
+	if err != nil {
 		return nil
 	}
-	may := false
-	for _, allowed := range server.Allowed {
-		may = may || allowed
-	}
-	return &may
+	return &owner
 }
 
 // checkLibraries tests plexLibraries and returns the folders of the libraries that are
 // synced.
 func (c *checkup) checkLibraries(sections []plex.Section) (folders []string) {
 	var titles, chosen []string
-	unknown := slices.Clone(c.config.Libraries)
+	var all []fold.Titled
 	for _, s := range sections {
 		if s.Type != "movie" {
 			continue
 		}
 		titles = append(titles, fmt.Sprintf("%q", s.Title))
-		named := func(name string) bool { return config.NamesLibrary(name, s.Key, s.Title) }
-		if c.config.Syncs(s.Key, s.Title) {
-			chosen = append(chosen, fmt.Sprintf("%q", s.Title))
-			folders = append(folders, s.Locations...)
+		all = append(all, fold.Titled{Key: s.Key, Title: s.Title})
+	}
+	indexes, unknown := c.config.Choose(all)
+	for _, i := range indexes {
+		chosen = append(chosen, fmt.Sprintf("%q", all[i].Title))
+		for _, s := range sections {
+			if s.Key == all[i].Key {
+				folders = append(folders, s.Locations...)
+			}
 		}
-		unknown = slices.DeleteFunc(unknown, named)
 	}
 	switch {
 	case len(titles) == 0:

@@ -92,7 +92,8 @@ func TestTheIndexIsOneThatStashReads(t *testing.T) {
 			t.Errorf("%s does not belong there", f.Name)
 		}
 	}
-	for _, name := range []string{"LICENSE", "plexsync", "plexsync.yml", "plexsync.js", "plexsync.css"} {
+	wanted := slices.Concat([]string{"LICENSE", "plexsync", "plexsync.yml"}, uiFiles(t, "javascript"), uiFiles(t, "css"))
+	for _, name := range wanted {
 		if !slices.Contains(names, name) {
 			t.Errorf("the package lacks %s: %v", name, names)
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -13,15 +14,19 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
 	"github.com/plexsync/plexsync/internal/store"
+	"gopkg.in/yaml.v2"
 )
 
 // hostPageDir is what TestMain removes at the end.
@@ -33,8 +38,21 @@ var hostPage = sync.OnceValues(func() (dir string, err error) {
 		return dir, err
 	}
 	hostPageDir = dir
-	if err := os.CopyFS(dir, os.DirFS("testdata/page")); err != nil {
+	files, err := os.ReadDir("testdata/page")
+	if err != nil {
 		return dir, err
+	}
+	for _, f := range files {
+		if !f.Type().IsRegular() {
+			continue // node_modules, of whoever works on the page
+		}
+		text, err := os.ReadFile(filepath.Join("testdata/page", f.Name()))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, f.Name()), text, 0o600)
+		}
+		if err != nil {
+			return dir, err
+		}
 	}
 	for _, args := range [][]string{
 		{"npm", "ci", "--ignore-scripts", "--prefer-offline", "--no-audit", "--no-fund"},
@@ -78,8 +96,15 @@ func (w *world) flow(name string, steps map[string]func()) {
 	proxy := httputil.NewSingleHostReverseProxy(stash)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", proxy)
-	for path, file := range map[string]string{"/host.js": dir + "/host.js", "/host.css": dir + "/host.css", "/plexsync.js": "ui/plexsync.js", "/plexsync.css": "ui/plexsync.css"} {
-		mux.HandleFunc(path, func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, file) })
+	for _, name := range []string{"/host.js", "/host.css"} {
+		mux.HandleFunc(name, func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, dir+name) })
+	}
+	for path, kind := range map[string]string{"/plugin/plexsync/javascript": "javascript", "/plugin/plexsync/css": "css"} {
+		joined := w.joined(kind)
+		mux.HandleFunc(path, func(rw http.ResponseWriter, r *http.Request) {
+			rw.Header().Set("Content-Type", "text/"+kind)
+			rw.Write(joined)
+		})
 	}
 	mux.HandleFunc("POST /do/{name}", func(rw http.ResponseWriter, r *http.Request) {
 		step, ok := steps[r.PathValue("name")]
@@ -93,8 +118,8 @@ func (w *world) flow(name string, steps map[string]func()) {
 		// The policy that Stash sends, as far as it concerns a plugin.
 		rw.Header().Set("Content-Security-Policy", "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src * data:; connect-src 'self'")
 		fmt.Fprint(rw, `<!doctype html><html lang="en"><head><title>Stash</title><meta name="viewport" content="width=device-width, initial-scale=1">
-			<link rel="icon" href="data:,"><link rel="stylesheet" href="/host.css"><link rel="stylesheet" href="/plexsync.css"></head>
-			<body><div id="root"></div><script src="/host.js"></script><script src="/plexsync.js"></script><script>drawStash()</script></body></html>`)
+			<link rel="icon" href="data:,"><link rel="stylesheet" href="/host.css"><link rel="stylesheet" href="/plugin/plexsync/css"></head>
+			<body><div id="root"></div><script src="/host.js"></script><script src="/plugin/plexsync/javascript"></script><script>drawStash()</script></body></html>`)
 	})
 	server := httptest.NewServer(mux)
 	w.Cleanup(server.Close)
@@ -113,6 +138,47 @@ func (w *world) flow(name string, steps map[string]func()) {
 	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "PLEX="+w.plexURL, "TOKEN="+token)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.Fatalf("%s: %v\n%s\n%s", name, err, out, w.log())
+	}
+}
+
+// uiFiles are the files of the page that plexsync.yml lists as javascript or css.
+func uiFiles(t testing.TB, kind string) []string {
+	t.Helper()
+	text, err := os.ReadFile("../plexsync.yml")
+	must(t, err)
+	var manifest struct {
+		UI map[string][]string `yaml:"ui"`
+	}
+	must(t, yaml.Unmarshal(text, &manifest))
+	return manifest.UI[kind]
+}
+
+// joined is what Stash serves at /plugin/plexsync/javascript or .../css: the files in
+// their order as one, a line feed after each (its internal/api/server.go, serveFiles).
+func (w *world) joined(kind string) []byte {
+	w.Helper()
+	var all []byte
+	for _, name := range uiFiles(w, kind) {
+		text, err := os.ReadFile(filepath.Join("ui", name))
+		must(w, err)
+		all = append(append(all, text...), '\n')
+	}
+	return all
+}
+
+// TestStashLoadsEveryFileOfThePage: a file that plexsync.yml does not list is dead, and
+// one that is not there ends the page with an error in Stash's log alone.
+func TestStashLoadsEveryFileOfThePage(t *testing.T) {
+	for kind, pattern := range map[string]string{"javascript": "ui/*.js", "css": "ui/*.css"} {
+		files, err := filepath.Glob(pattern)
+		must(t, err)
+		for i := range files {
+			files[i] = filepath.Base(files[i])
+		}
+		listed := slices.Sorted(slices.Values(uiFiles(t, kind)))
+		if !slices.Equal(listed, files) {
+			t.Errorf("plexsync.yml lists %v as %s, plugin/ui holds %v", listed, kind, files)
+		}
 	}
 }
 
@@ -254,6 +320,27 @@ func TestThePageShowsAPreview(t *testing.T) {
 	}})
 }
 
+// TestThePagePreviewsAPosterAlone: an item of which no field would change, in a preview
+// and in a scene's tab.
+func TestThePagePreviewsAPosterAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(3)
+	w.task("Sync all scenes")
+	w.set(map[string]any{"paused": true})
+	w.edit(2, map[string]any{"cover_image": "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture(1))})
+	w.settle()
+	w.flow("poster", nil)
+}
+
+// TestThePageHoldsWhatFails: nothing of ours can blank a page of Stash.
+func TestThePageHoldsWhatFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(3)
+	w.flow("broken", nil)
+}
+
 func TestNamesOnThePageAreText(t *testing.T) {
 	t.Parallel()
 	const evil = `<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>`
@@ -341,5 +428,160 @@ func TestTheInterfaceOfThePage(t *testing.T) {
 		if err := w.operation(a, nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", args, err, want)
 		}
+	}
+}
+
+// TestTheTypesOfThePageFitTheAnswers writes what the program really answers, in many
+// states, into a program that is checked against the types in ui/ask.js. A name too many
+// in an answer is an error there, as is one too few, or a null where none is promised.
+func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, simstash.Options{Folders: []string{"/data", "/elsewhere"}}, nil)
+	var program strings.Builder
+	asked := map[string]bool{}
+	ask := func(mode, more string) {
+		t.Helper()
+		args := map[string]any{}
+		must(t, json.Unmarshal([]byte("{"+more+"}"), &args))
+		args["mode"], args["v"] = mode, 1
+		var answer struct{ Data json.RawMessage }
+		must(t, w.operation(args, &answer))
+		asked[mode] = true
+		fmt.Fprintf(&program, "{\n  // %s {%s}\n  const answer: Calls[%q][\"data\"] = %s;\n}\n", mode, more, mode, answer.Data)
+	}
+
+	// As installed, before the first sync.
+	w.set(map[string]any{"plexUrl": nil})
+	ask("overview", "")
+	ask("history", "")
+	ask("settings_test", "")
+	ask("settings_check", "")
+	ask("health", "")
+	w.set(map[string]any{"plexUrl": w.plexURL})
+	w.plex.AddSection(simplex.SectionSpec{Title: "Empty"})
+	scene, _ := w.film("a.mp4", simstash.Scene{Title: "A film", Details: "Told"})
+	w.film("b.mp4", simstash.Scene{Title: "Another"})
+	missing := w.stash.AddScene(simstash.Scene{Title: "Nowhere", Files: []*simstash.File{{Path: "/data/none.mp4", Size: 1, Duration: 60}}})
+	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
+	ask("preview_list", `"after": 0, "limit": 1`)
+	ask("settings_test", `"settings": {"pathRules": "nonsense"}`)
+	ask("settings_test", `"settings": {"pathRules": "/nowhere => /media"}`)
+	ask("settings_test", `"offline": true`)
+	ask("health", "")
+	// After it: runs, the memory of what was written, a file that Plex lacks.
+	w.task("Sync all scenes")
+	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
+	ask("explain", fmt.Sprintf(`"scene_id": %d`, missing))
+	ask("queue_list", "")
+	w.set(map[string]any{"paused": true})
+	w.edit(scene, map[string]any{"title": "A better title"})
+	w.edit(2, map[string]any{"cover_image": "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture(1))})
+	w.settle()
+	ask("preview_list", `"after": 0, "limit": 100`)
+	w.set(map[string]any{"paused": false})
+	// Dead letters, with a history of attempts and without.
+	w.fill(fmt.Sprintf(someLetters, 4))
+	w.fill(`UPDATE dead_letter SET history = '[{"at":"2026-01-01T00:00:00Z","class":"busy","error":"answered 500"}]' WHERE subject_id = 2`)
+	ask("dlq_list", "")
+	ask("dlq_list", `"class": "rejected"`)
+	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
+	ask("dlq_drop", `"class": "ambiguous"`)
+	// An outage, and jobs that wait for its end.
+	w.films(6)
+	w.plex.Set(func(o *simplex.Options) { o.Down = true })
+	w.task("Sync all scenes")
+	w.task("Process queue")
+	ask("overview", "")
+	ask("history", "")
+	ask("queue_list", "")
+	ask("settings_test", "")
+	ask("health", "")
+	w.plex.Set(func(o *simplex.Options) { o.Down = false })
+	w.task("Process queue")
+	ask("overview", "")
+	ask("history", "")
+	ask("dlq_retry", `"class": "rejected"`)
+	ask("sync_scene", fmt.Sprintf(`"scene_id": %d`, scene))
+
+	for _, reached := range []string{`"state":"open"`, `"next_probe"`, `"last_outage"`, `"availability":0`, `"last_class":"unreachable"`, `"dead_class"`,
+		`"history":[{`, `"poster":true`, `"suggest"`, `"level":"error"`, `"may_edit":true`, `"write":"`, `"rung":"pushed"`} {
+		if !strings.Contains(program.String(), reached) {
+			t.Errorf("no answer has %s", reached)
+		}
+	}
+
+	// What is one of a few words, and has no answer here for each.
+	for _, c := range []job.Class{job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal} {
+		fmt.Fprintf(&program, "{ const class_: FailureClass = %q; }\n", c)
+	}
+	for r := match.RungPushed; r <= match.RungName; r++ {
+		fmt.Fprintf(&program, "{ const rung: Rung = %q; }\n", r)
+	}
+
+	// Every call that is typed was made here, and is documented.
+	text, err := os.ReadFile("../docs/interface.md")
+	must(t, err)
+	for mode := range asked {
+		if !strings.Contains(string(text), "\n| `"+mode+"` |") {
+			t.Errorf("docs/interface.md does not tell of %s", mode)
+		}
+	}
+	script, err := os.ReadFile("ui/ask.js")
+	must(t, err)
+	_, calls, _ := strings.Cut(string(script), "@typedef {object} Calls\n")
+	calls, _, _ = strings.Cut(calls, "*/")
+	typed := regexp.MustCompile(`(?m)^ \* @property .* (\w+)$`).FindAllStringSubmatch(calls, -1)
+	if len(typed) != len(asked) {
+		t.Errorf("ui/ask.js types %d calls, %d were made here", len(typed), len(asked))
+	}
+	for _, m := range typed {
+		if !asked[m[1]] {
+			t.Errorf("%s was not asked for", m[1])
+		}
+	}
+	check := w.typed()
+	if out := check(program.String()); out != "" {
+		t.Errorf("%s\n%s", out, program.String())
+	}
+	// The check sees what it is for.
+	for what, program := range map[string]string{
+		"a name too many":  `const a: Calls["dlq_drop"]["data"] = { count: 1, more: 1 };`,
+		"a name too few":   `const a: Calls["settings_check"]["data"] = { ready: true };`,
+		"a null":           `const a: Calls["queue_list"]["data"] = { total: 0, rows: null };`,
+		"a word of no use": `const a: Breaker = { state: "half-open" };`,
+		"a list that may be null, used as one that may not": `declare const a: PreviewedItem; a.changes.length;`,
+	} {
+		if check(program) == "" {
+			t.Errorf("%s is let pass", what)
+		}
+	}
+}
+
+// typed returns a check of a TypeScript program beside the page's scripts: what is wrong
+// with its types, "" if nothing is.
+func (w *world) typed() func(program string) string {
+	w.Helper()
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			lacks(w.T, tool)
+		}
+	}
+	tools, err := hostPage()
+	must(w, err)
+	// Under the tools, where the libraries' types are found.
+	dir, err := os.MkdirTemp(tools, "typed")
+	must(w, err)
+	must(w, os.CopyFS(filepath.Join(dir, "ui"), os.DirFS("ui")))
+	must(w, os.WriteFile(filepath.Join(dir, "tsconfig.json"),
+		[]byte(`{"extends": "../tsconfig.json", "compilerOptions": {"noUnusedLocals": false}, "include": ["ui/*.js", "../stash.d.ts", "program.ts"]}`), 0o600))
+	return func(program string) string {
+		must(w, os.WriteFile(filepath.Join(dir, "program.ts"), []byte(program), 0o600))
+		cmd := exec.Command("node", filepath.Join(tools, "node_modules/typescript/bin/tsc"), "--project", dir)
+		out, err := cmd.CombinedOutput()
+		if err != nil && len(out) == 0 {
+			return err.Error()
+		}
+		return string(out)
 	}
 }

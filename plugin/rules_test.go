@@ -128,7 +128,7 @@ func TestEverySettingOfTheManifestDoesSomething(t *testing.T) {
 			t.Errorf("docs/settings.md does not tell of the setting %s", name)
 		}
 	}
-	script, err := os.ReadFile("ui/plexsync.js")
+	script, err := os.ReadFile("ui/settings.js")
 	must(t, err)
 	_, groups, _ := strings.Cut(string(script), "const GROUPS = [")
 	groups, _, _ = strings.Cut(groups, "];")

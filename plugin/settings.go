@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/plexsync/plexsync/internal/config"
+	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/plex"
-	"github.com/plexsync/plexsync/internal/store"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -124,17 +125,20 @@ func (s *session) testPlex(ctx context.Context, t *SettingsTest) error {
 	if err != nil {
 		return err
 	}
-	t.Name, t.MayEdit = server.Name, mayEdit(server)
+	t.Name, t.MayEdit = server.Name, mayEdit(ctx, px)
 	sections, err := px.Sections(ctx)
 	if err != nil {
 		return err
 	}
+	movies := slices.DeleteFunc(sections, func(x plex.Section) bool { return x.Type != "movie" })
+	all := make([]fold.Titled, len(movies))
+	for i, x := range movies {
+		all[i] = fold.Titled{Key: x.Key, Title: x.Title}
+	}
+	chosen, _ := s.config.Choose(all)
 	var folders []string
-	for _, x := range sections {
-		if x.Type != "movie" {
-			continue
-		}
-		synced := s.config.Syncs(x.Key, x.Title)
+	for i, x := range movies {
+		synced := slices.Contains(chosen, i)
 		if synced {
 			folders = append(folders, x.Locations...)
 		}
@@ -147,11 +151,18 @@ func (s *session) testPlex(ctx context.Context, t *SettingsTest) error {
 	return err
 }
 
-// testPaths matches a sample of scenes, if the index that is there is this machine's. If
-// there is none yet it is read: that is what the first sync would begin with.
+// testPaths matches a sample of scenes. A server whose files are not known yet is read:
+// that is what the first sync would begin with.
 func (s *session) testPaths(ctx context.Context, machine string) (*PathCheck, error) {
-	known, err := s.db.Meta(ctx, store.MetaMachine)
-	if err != nil || known != "" && known != machine || s.fatal() != nil {
+	if s.fatal() != nil {
+		return nil, nil
+	}
+	server, err := s.db.Server(ctx, machine)
+	if err != nil {
+		return nil, err
+	}
+	known, err := server.Sections(ctx)
+	if err != nil {
 		return nil, err
 	}
 	w, err := s.ready(ctx)
@@ -162,7 +173,7 @@ func (s *session) testPaths(ctx context.Context, machine string) (*PathCheck, er
 	if err != nil {
 		return nil, err
 	}
-	check, err := w.CheckPaths(ctx, sample, known == "")
+	check, err := w.CheckPaths(ctx, sample, len(known) == 0)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -44,7 +45,7 @@ func (p plexSide) List(ctx context.Context, section string, since time.Time, pag
 		out := make([]job.Part, len(parts))
 		for i, x := range parts {
 			out[i] = job.Part{Key: x.Key, Index: x.Index, Section: x.Section, Path: x.Path, Size: x.Size, Duration: x.Duration,
-				Thumb: x.Thumb, UpdatedAt: x.UpdatedAt}
+				Thumb: x.Thumb, UpdatedAt: x.UpdatedAt, Trashed: x.Deleted, Optimized: x.Optimized}
 		}
 		return page(out)
 	})
@@ -72,17 +73,51 @@ func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, erro
 	return out, err
 }
 
-func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit, long bool) error {
-	write := p.Client.Edit
-	if long {
-		write = p.Client.EditLong
+func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit) error {
+	_, err := p.Client.Edit(ctx, section, key, plexEdit(e))
+	if errors.Is(err, plex.ErrUnremovable) {
+		return fmt.Errorf("%w: %w", worker.ErrUnremovable, err)
 	}
-	_, err := write(ctx, section, key, plexEdit(e))
 	return err
 }
 
-func (p plexSide) Chunked(section, key string, e merge.Edit) bool {
-	return p.Client.Chunked(section, key, plexEdit(e))
+func (p plexSide) RemovalKinds(e merge.Edit) []string {
+	return kinds(plex.RemovalKinds(plexEdit(e)))
+}
+
+func (p plexSide) IgnoredRemovals(written, still merge.Edit) []string {
+	return kinds(plex.IgnoredRemovals(plexEdit(written), plexEdit(still)))
+}
+
+func kinds(all []plex.NameKind) (out []string) {
+	for _, k := range all {
+		out = append(out, string(k))
+	}
+	return out
+}
+
+func (p plexSide) Habits() string {
+	h := p.Client.Habits()
+	if h == (plex.Habits{}) {
+		return ""
+	}
+	text, err := json.Marshal(h)
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+func (p plexSide) SetHabits(habits string) { p.Client.SetHabits(readHabits(habits)) }
+
+func (p plexSide) OtherRemovals(habits string) { p.Client.OtherRemovals(readHabits(habits).Removals) }
+
+// readHabits takes what cannot be read for nothing.
+func readHabits(text string) (h plex.Habits) {
+	if json.Unmarshal([]byte(text), &h) != nil {
+		return plex.Habits{}
+	}
+	return h
 }
 
 func (p plexSide) SetPicture(ctx context.Context, key string, slot worker.Slot, img []byte) error {

@@ -1,7 +1,3 @@
-// Package match decides which item of Plex a scene of Stash is: path rules, and
-// six rungs from certain to likely. It is pure: the candidates are handed in,
-// and nothing is ever guessed. Several items that fit equally are ambiguous. Its words
-// are package job's, so that what the index holds is matched as it is.
 package match
 
 import (

@@ -57,17 +57,19 @@ type entry struct {
 	mode fs.FileMode
 }
 
-// files are the files that every package has, by their place in the repository.
+// files are the files that every package has, by their place in the repository; the
+// page's are whatever is in pageDir.
 var files = []struct {
 	from, name string
 	mode       fs.FileMode
 }{
 	{"plexsync.yml", "plexsync.yml", 0o644},
-	{"plugin/ui/plexsync.js", "plexsync.js", 0o644},
-	{"plugin/ui/plexsync.css", "plexsync.css", 0o644},
 	{"LICENSE", "LICENSE", 0o644},
 	{"plugin/launcher.sh", "plexsync", 0o755},
 }
+
+// pageDir holds the page: scripts and styles, and nothing else that goes along.
+const pageDir = "plugin/ui"
 
 // platforms are what a package may hold programs for; see plugin/launcher.sh.
 var platforms = []string{"darwin-amd64", "darwin-arm64", "linux-amd64", "linux-arm64", "linux-armv7", "windows-amd64"}
@@ -105,6 +107,20 @@ func (p *pack) collect() ([]entry, error) {
 		}
 		all = append(all, entry{f.name, data, f.mode})
 	}
+	page, err := os.ReadDir(filepath.Join(p.root, pageDir))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range page {
+		if ending := filepath.Ext(f.Name()); ending != ".js" && ending != ".css" {
+			continue
+		}
+		data, err := os.ReadFile(filepath.Join(p.root, pageDir, f.Name()))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entry{f.Name(), data, 0o644})
+	}
 	programs, err := os.ReadDir(p.bin)
 	if err != nil {
 		return nil, err
@@ -129,7 +145,7 @@ func (p *pack) collect() ([]entry, error) {
 		}
 		all = append(all, entry{name, data, 0o755})
 	}
-	if len(all) == len(files) {
+	if len(programs) == 0 {
 		return nil, fmt.Errorf("%s holds no program", p.bin)
 	}
 	slices.SortFunc(all, func(a, b entry) int { return strings.Compare(a.name, b.name) })

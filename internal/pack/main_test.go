@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,9 @@ func tree(t *testing.T) *pack {
 	p.bin = filepath.Join(p.root, "bin")
 	for _, f := range files {
 		put(t, filepath.Join(p.root, f.from), f.name)
+	}
+	for _, name := range []string{"first.js", "second.js", "look.css", "notes.txt", "other.yml"} {
+		put(t, filepath.Join(p.root, pageDir, name), name)
 	}
 	for _, name := range []string{"plexsync-linux-amd64", "plexsync-windows-amd64.exe"} {
 		put(t, filepath.Join(p.bin, name), "code "+Stamp(p.version, p.commit, p.date)+" code")
@@ -50,6 +54,25 @@ func TestTheSameInputGivesTheSameBytes(t *testing.T) {
 		if name == "index.yml" && !strings.Contains(string(a), "version: 1.2.3-0123456\n  date: \"2026-05-06 07:08:09\"\n") {
 			t.Errorf("the index is\n%s", a)
 		}
+	}
+}
+
+func TestAPackageHoldsThePage(t *testing.T) {
+	p := tree(t)
+	entries, err := p.collect()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.name)
+		if strings.HasSuffix(e.name, ".js") && (string(e.data) != e.name || e.mode != 0o644) {
+			t.Errorf("%s holds %q and has the mode %v", e.name, e.data, e.mode)
+		}
+	}
+	want := []string{"LICENSE", "first.js", "look.css", "plexsync", "plexsync-linux-amd64", "plexsync.exe", "plexsync.yml", "second.js"}
+	if !slices.Equal(names, want) {
+		t.Errorf("the package holds %v, want %v", names, want)
 	}
 }
 

@@ -7,6 +7,7 @@ package plex
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"net/url"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,8 +41,8 @@ type Options struct {
 	InsecureTLS bool
 	// Transport is for tests; nil = our own.
 	Transport http.RoundTripper
-	// MaxURL is what the URL of an edit stays below, in bytes; 0 = 8000. Reverse
-	// proxies refuse longer ones.
+	// MaxURL is what URLs stay below, in bytes, if that is less than the constant of
+	// that name; 0 = that. For tests.
 	MaxURL int
 }
 
@@ -49,20 +51,18 @@ const (
 	answerTimeout  = 30 * time.Second
 	// listTimeout is how long the rest of a listing may take once it has begun:
 	// a server that ignores paging sends the whole library at once.
-	listTimeout   = 5 * time.Minute
-	maxConns      = 4
-	defaultMaxURL = 8000
-	// longMaxURL is what Plex itself takes: with about 30,000 bytes it was seen to
-	// refuse.
-	longMaxURL = 24000
+	listTimeout = 5 * time.Minute
+	maxConns    = 4
 )
 
-// The most that is read of an answer. One with items is decoded item by item, so
-// its size is not its price in memory.
+// The most that is read of an answer, in bytes after decompression. What a listing
+// holds is decoded item by item, so its size is not its price in memory; for the
+// price of one value see maxElement and maxEntries.
 const (
-	maxAnswer  = 16 << 20
-	maxItems   = 64 << 20
-	maxListing = 1 << 30
+	maxAnswer = 16 << 20
+	// maxElement is for one item, or anything else in an answer. The largest item
+	// that is known, with all streams and people, has a hundredth of it.
+	maxElement = 4 << 20
 )
 
 // Client asks one Plex server. Its methods may be called from several goroutines.
@@ -71,6 +71,11 @@ type Client struct {
 	url       *url.URL
 	base      string
 	transport http.RoundTripper
+	// listing is maxListing; a test takes less.
+	listing int64
+
+	habitsMu sync.Mutex
+	habits   Habits
 
 	reads, writes, uploads atomic.Int64
 }
@@ -85,33 +90,29 @@ func New(o Options) (*Client, error) {
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r < ' ' || r == 0x7F }) {
 		return nil, errors.New("plexToken: holds characters that no token has; paste the X-Plex-Token alone")
 	}
-	if o.MaxURL <= 0 {
-		o.MaxURL = defaultMaxURL
+	if len(o.URL) > maxBase {
+		return nil, fmt.Errorf("plexUrl: is longer than %d bytes", maxBase)
 	}
-	c := &Client{o: o, url: u, base: strings.TrimRight(o.URL, "/"), transport: o.Transport}
+	if o.MaxURL <= 0 || o.MaxURL > MaxURL {
+		o.MaxURL = MaxURL
+	}
+	c := &Client{o: o, url: u, base: strings.TrimRight(o.URL, "/"), transport: o.Transport, listing: maxListing}
 	if c.transport == nil {
 		c.transport = &http.Transport{
-			Proxy:                 proxy,
-			DialContext:           (&net.Dialer{Timeout: connectTimeout}).DialContext,
-			TLSHandshakeTimeout:   connectTimeout,
-			ResponseHeaderTimeout: answerTimeout,
-			TLSClientConfig:       &tls.Config{InsecureSkipVerify: o.InsecureTLS},
-			MaxConnsPerHost:       maxConns,
-			MaxIdleConnsPerHost:   maxConns,
-			IdleConnTimeout:       time.Minute,
+			Proxy:                  proxy,
+			OnProxyConnectResponse: proxyAnswered,
+			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
+			TLSHandshakeTimeout:    connectTimeout,
+			ResponseHeaderTimeout:  answerTimeout,
+			TLSClientConfig:        &tls.Config{InsecureSkipVerify: o.InsecureTLS},
+			MaxConnsPerHost:        maxConns,
+			MaxIdleConnsPerHost:    maxConns,
+			IdleConnTimeout:        time.Minute,
+			// The default is 10 MB.
+			MaxResponseHeaderBytes: 256 << 10,
 		}
 	}
 	return c, nil
-}
-
-// proxy honours HTTP_PROXY and its like, and does not quote them: they may hold a
-// password.
-func proxy(r *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(r)
-	if err != nil {
-		return nil, errProxy
-	}
-	return u, nil
 }
 
 // Stats counts requests since the client was made.
@@ -134,8 +135,10 @@ type request struct {
 	anonymous bool
 	// limit is the most that is read of the answer, in bytes; 0 = maxAnswer.
 	limit int64
-	// rest is how long the answer may take after its headers; 0 = what is left of
-	// the usual time.
+	// size is told how much was read, of all tries; nil = it is of no use.
+	size *int64
+	// rest is how long the answer may take after its headers, as long as something
+	// comes every answerTimeout; 0 = what is left of the usual time.
 	rest time.Duration
 	// decode reads the answer; nil = there is nothing to read. It is called anew for
 	// each try. errStopped ends the call without blaming Plex.
@@ -208,14 +211,16 @@ func (c *Client) try(ctx context.Context, r request) error {
 	if r.decode == nil {
 		return c.accepted(r.op, resp)
 	}
+	body := bound(resp.Body, cmp.Or(r.limit, maxAnswer))
 	if r.rest > 0 {
-		timer.Reset(r.rest)
-	}
-	body := &bounded{r: resp.Body, left: r.limit}
-	if body.left == 0 {
-		body.left = maxAnswer
+		until := time.Now().Add(r.rest)
+		body.alive = func() { timer.Reset(min(answerTimeout, time.Until(until))) }
+		body.alive()
 	}
 	err = r.decode(resp.Header, body)
+	if r.size != nil {
+		*r.size += body.limit - body.left
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -282,20 +287,47 @@ func (c *Client) count(method string) {
 // bounded fails when more is read than should be there, and remembers what ended
 // the reading.
 type bounded struct {
-	r    io.Reader
-	left int64
-	err  error
+	r io.Reader
+	// left is what the whole may still have, element what the value that is read
+	// now may, in bytes.
+	left, element int64
+	// limit is what left was.
+	limit int64
+	// alive is called whenever something has come; it may be nil.
+	alive func()
+	err   error
 }
 
+func bound(r io.Reader, limit int64) *bounded {
+	return &bounded{r: r, limit: limit, left: limit, element: maxElement}
+}
+
+// renew begins another value.
+func (b *bounded) renew() { b.element = maxElement }
+
+// errTooLarge is wrapped by what says which bound was broken.
 var errTooLarge = errors.New("the answer is too large")
+
+// tooLong says that it was the bound for the whole answer, in bytes.
+type tooLong int64
+
+func (n tooLong) Error() string { return fmt.Sprintf("%v: it has more than %d MB", errTooLarge, n>>20) }
+func (n tooLong) Unwrap() error { return errTooLarge }
 
 func (b *bounded) Read(p []byte) (int, error) {
 	if b.err != nil {
 		return 0, b.err
 	}
 	n, err := b.r.Read(p)
-	if b.left -= int64(n); b.left < 0 {
-		n, err = 0, errTooLarge
+	b.left -= int64(n)
+	b.element -= int64(n)
+	switch {
+	case b.left < 0:
+		n, err = 0, tooLong(b.limit)
+	case b.element < 0:
+		n, err = 0, fmt.Errorf("%w: one value in it has more than %d MB", errTooLarge, maxElement>>20)
+	case n > 0 && b.alive != nil:
+		b.alive()
 	}
 	b.err = err
 	return n, err

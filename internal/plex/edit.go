@@ -2,10 +2,14 @@ package plex
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
+
+	"github.com/plexsync/plexsync/internal/job"
 )
 
 // ScalarEdit sets a field; an empty value clears it.
@@ -13,7 +17,8 @@ type ScalarEdit struct{ Field, Value string }
 
 // ListEdit changes a list: Full is the whole list as it should become, Remove what
 // has to go, as Plex spells it. Together they give the same whether Plex appends
-// what it gets to the list or replaces the list by it.
+// what it gets to the list or replaces the list by it. Without Full, Remove is taken
+// out of whatever is there.
 type ListEdit struct {
 	Field  string
 	Full   []Tag
@@ -27,55 +32,66 @@ type Edit struct {
 	Lock, Unlock []string
 }
 
-// userRating is the one field that an edit cannot clear.
-const userRating = "userRating"
+// ErrUnremovable marks an edit of which everything was written but the removal of
+// names with a comma, see [Client.Edit].
+var ErrUnremovable = errors.New("Plex cannot be told to remove it")
 
-// Edit changes an item by as few requests as fit below the limit for URLs, usually
-// one, and returns how many that were. It is idempotent. A list that does not fit
-// into one request ([Client.Chunked]) is sent in pieces, which is right only if
-// this Plex appends: read the item back, and if pieces are missing use EditLong. A
-// single value that does not fit is sent all the same.
+// Edit changes an item by as few requests as fit below [MaxURL], usually one, and
+// returns how many writes that were. It is idempotent.
+//
+// Accounts of Plex differ on what it makes of a list and of a removal. Edit follows
+// what is known of this server ([Client.Habits]), and until then does what does no
+// harm:
+//
+//   - Names in removals are written so that ordinary ones have the same bytes
+//     whether Plex decodes them once or twice. For the others ([RemovalKinds]) the
+//     caller reads the item back, the first time, and changes the way
+//     ([Client.OtherRemovals]) if one is still there.
+//   - A name with a comma cannot be written at all for a Plex that decodes once:
+//     the comma parts two names, and Plex would remove both of them. Its list is
+//     emptied and written anew by one request instead, from what the item shows,
+//     and read back: should Plex have emptied it last, it is written once more. So
+//     it is whole in the end whether Plex empties first or last, appends or
+//     replaces. A collection would vanish with its last item, and its picture with
+//     it, so the item is taken out of it by the collection's key. Where neither
+//     can be done, because the list does not fit into one request or the
+//     collection is not found, the name is left, and the error is
+//     [ErrUnremovable]; everything else has been written then.
+//   - A list that does not fit into one request ([Fit]) is sent in pieces if Plex
+//     appends. If that is not known it is found out first: as much as fits is
+//     written, what is there before what is new, and then the same without its
+//     last new element. If that one is still there afterwards, Plex appends. At no
+//     moment does the item have less than before.
+//   - If Plex replaces lists, what does not fit is left out, and a list of which
+//     not even what is there would fit is not written ([Cut]). Plex is taken for
+//     one that does where it cannot be found out.
+//
+// A single value or element that does not fit by itself is an error of class
+// rejected, and nothing is written.
 func (c *Client) Edit(ctx context.Context, section, key string, e Edit) (int, error) {
-	return c.edit(ctx, section, key, e, c.o.MaxURL)
-}
-
-// EditLong is Edit with URLs as long as Plex itself takes; a proxy may refuse them.
-func (c *Client) EditLong(ctx context.Context, section, key string, e Edit) (int, error) {
-	return c.edit(ctx, section, key, e, max(longMaxURL, c.o.MaxURL))
-}
-
-// Chunked reports whether e has a list that Edit cannot send in one request.
-func (c *Client) Chunked(section, key string, e Edit) bool {
-	room := c.room(section, key, c.o.MaxURL)
-	return slices.ContainsFunc(groups(e, room), func(g group) bool { return size(g.params[:g.elements]) > room })
-}
-
-func (c *Client) edit(ctx context.Context, section, key string, e Edit, limit int) (int, error) {
 	switch {
 	case !isKey(section):
 		return 0, badKey("edit an item of a library", section)
 	case !isKey(key):
 		return 0, badKey("edit an item", key)
 	}
-	n := 0
-	put := func(path string) error {
-		n++
-		return c.do(ctx, request{op: "edit item " + key, method: http.MethodPut, path: path})
-	}
-	i := slices.IndexFunc(e.Scalars, func(s ScalarEdit) bool { return s.Field == userRating && s.Value == "" })
-	if i >= 0 {
-		if err := put("/:/rate?key=" + key + "&identifier=com.plexapp.plugins.library&rating=-1"); err != nil {
-			return n, err
-		}
-		e.Scalars = slices.Delete(slices.Clone(e.Scalars), i, i+1)
-	}
-	room := c.room(section, key, limit)
-	for _, query := range pack(groups(e, room), room) {
-		if err := put(editPath(section, key) + query); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	w := &writer{c: c, ctx: ctx, op: "edit item " + key, section: section, key: key, room: c.room(section, key), habits: c.Habits()}
+	err := w.edit(e)
+	return w.writes, err
+}
+
+// EditLong is Edit: Plex refuses longer URLs than Edit's.
+//
+// Deprecated: use Edit.
+func (c *Client) EditLong(ctx context.Context, section, key string, e Edit) (int, error) {
+	return c.Edit(ctx, section, key, e)
+}
+
+// Chunked reports whether e has a list that does not fit into one request. After
+// such an edit read the item back, and apply [Cut] if this Plex replaces lists.
+func (c *Client) Chunked(section, key string, e Edit) bool {
+	room := c.room(section, key)
+	return slices.ContainsFunc(e.Lists, func(l ListEdit) bool { return fitBytes(l.Field, l.Full, room) < len(l.Full) })
 }
 
 func editPath(section, key string) string {
@@ -83,125 +99,256 @@ func editPath(section, key string) string {
 }
 
 // room is how many bytes of parameters an edit's URL has room for.
-func (c *Client) room(section, key string, limit int) int {
-	return limit - 1 - len(c.base) - len(editPath(section, key))
+func (c *Client) room(section, key string) int {
+	return c.o.MaxURL - 1 - len(c.base) - len(editPath(section, key))
 }
 
-// group is a run of parameters that belong together, each with its & and encoded.
-type group struct {
-	params []string
-	// elements is how many of them, from the first, are a list's wanted elements. To
-	// a Plex that replaces lists they are one value.
-	elements int
+// writer carries out one edit.
+type writer struct {
+	c                *Client
+	ctx              context.Context
+	op, section, key string
+	room             int
+	habits           Habits
+	writes           int
 }
 
-func size(params []string) int {
-	n := 0
-	for _, p := range params {
-		n += len(p)
+func (w *writer) edit(e Edit) error {
+	if err := w.tooLong(e); err != nil {
+		return err
 	}
-	return n
-}
-
-func param(name, value string) string { return "&" + escape(name) + "=" + escape(value) }
-
-// groups writes an edit as parameters: a field with its lock, a list with its
-// removals and its lock, and the locks of what does not change otherwise.
-func groups(e Edit, room int) []group {
-	var all []group
-	locks := map[string]string{}
-	for _, f := range e.Lock {
-		locks[f] = "1"
-	}
-	for _, f := range e.Unlock {
-		locks[f] = "0"
-	}
-	lock := func(f string) []string {
-		v, ok := locks[f]
-		if !ok {
-			return nil
-		}
-		delete(locks, f)
-		return []string{param(f+".locked", v)}
-	}
+	locks := locksOf(e)
+	var usual []group
+	var careful []func() error
 	for _, s := range e.Scalars {
-		all = append(all, group{params: append([]string{param(s.Field+".value", s.Value)}, lock(s.Field)...)})
+		usual = append(usual, group{param(s.Field+".value", s.Value), locks.take(s.Field)})
 	}
 	for _, l := range e.Lists {
-		var g group
-		for _, t := range l.Full {
-			if t.Name == "" {
-				continue
-			}
-			element := fmt.Sprintf("%s[%d]", l.Field, len(g.params))
-			p := param(element+".tag.tag", t.Name)
-			if t.Role != "" {
-				p += param(element+".tagging.text", t.Role)
-			}
-			if t.Thumb != "" {
-				p += param(element+".tag.thumb", t.Thumb)
-			}
-			g.params = append(g.params, p)
+		lock := locks.take(l.Field)
+		switch {
+		case w.habits.Removals == EncodeOnce && slices.ContainsFunc(l.Remove, hasComma):
+			careful = append(careful, func() error { return w.withComma(l, lock) })
+		case w.long(l):
+			careful = append(careful, func() error { return w.inPieces(l, lock) })
+		default:
+			usual = append(usual, w.group(l, lock))
 		}
-		g.elements = len(g.params)
-		g.params = append(append(g.params, removals(l, room)...), lock(l.Field)...)
-		all = append(all, g)
 	}
 	for _, f := range slices.Concat(e.Lock, e.Unlock) {
-		if p := lock(f); p != nil {
-			all = append(all, group{params: p})
+		usual = append(usual, group{locks.take(f)})
+	}
+	if err := w.write(usual...); err != nil {
+		return err
+	}
+	var left error
+	for _, f := range careful {
+		if err := f(); errors.Is(err, ErrUnremovable) {
+			left = err
+		} else if err != nil {
+			return err
 		}
 	}
-	return all
+	return left
 }
 
-// removals writes what has to go from a list: one parameter if it fits, for nobody
-// has said what Plex makes of two of that name. Two would not fit into one request.
-// The comma separates names, so each is encoded once more of its own.
-func removals(l ListEdit, room int) []string {
-	name := l.Field + "[].tag.tag-"
-	var params []string
-	value := ""
-	for _, n := range l.Remove {
-		switch n = escape(n); {
-		case n == "":
-		case value == "":
-			value = n
-		case len(param(name, value+","+n)) > room:
-			params = append(params, param(name, value))
-			value = n
-		default:
-			value += "," + n
-		}
-	}
-	if value != "" {
-		params = append(params, param(name, value))
-	}
-	return params
+// group writes a list with its removals.
+func (w *writer) group(l ListEdit, lock string) group {
+	g := elements(l.Field, l.Full)
+	g = append(g, removals(l, w.habits.Removals, w.room)...)
+	return append(g, lock)
 }
 
-// pack fills queries of at most room bytes with whole groups in their order. A
-// group that is larger by itself is cut between its parameters.
-func pack(all []group, room int) []string {
-	var queries []string
-	var b strings.Builder
-	flush := func() {
-		if b.Len() > 0 {
-			queries = append(queries, b.String())
-			b.Reset()
+// write sends groups of parameters.
+func (w *writer) write(all ...group) error {
+	for _, query := range pack(all, w.room) {
+		if err := w.send(http.MethodPut, editPath(w.section, w.key)+query); err != nil {
+			return err
 		}
 	}
-	for _, g := range all {
-		if b.Len()+size(g.params) > room {
-			flush()
-		}
-		for _, p := range g.params {
-			if b.Len()+len(p) > room {
-				flush()
-			}
-			b.WriteString(p)
+	return nil
+}
+
+func (w *writer) send(method, path string) error {
+	w.writes++
+	return w.c.do(w.ctx, request{op: w.op, method: method, path: path})
+}
+
+// list reads what a list shows now.
+func (w *writer) list(field string) ([]Tag, error) {
+	all, err := w.c.Items(w.ctx, []string{w.key})
+	if err != nil {
+		return nil, err
+	}
+	if len(all) == 0 {
+		return nil, &job.Error{Class: job.ClassRejected, Op: w.op, Status: http.StatusNotFound}
+	}
+	return all[0].Lists[field], nil
+}
+
+// long reports whether a list has to be written with care: because it does not fit
+// into one request, or because the item may have more roles than it shows.
+func (w *writer) long(l ListEdit) bool {
+	return w.habits.Lists != ListsAppend &&
+		(fitBytes(l.Field, l.Full, w.room) < len(l.Full) || l.Field == actor && len(l.Full) >= MaxRoles)
+}
+
+// inPieces writes a list that is long, see [Client.Edit].
+func (w *writer) inPieces(l ListEdit, lock string) error {
+	there, err := w.list(l.Field)
+	if err != nil {
+		return err
+	}
+	full, kept := thereFirst(l, there)
+	n := fitBytes(l.Field, full, w.room)
+	switch {
+	case mayHide(l.Field, there):
+		l.Full = nil
+		return w.write(w.group(l, lock))
+	case n == len(full):
+		return w.write(w.group(l, lock))
+	case n <= max(kept, 1):
+		// Not even one that is new fits beside what is there, or nothing beside it: it
+		// cannot be found out.
+		w.learn(ListsReplace)
+		l.Full = nil
+		return w.write(w.group(l, lock))
+	}
+	l.Full = full[:n]
+	if err := w.write(w.group(l, lock)); err != nil || w.habits.Lists == ListsReplace {
+		return err
+	}
+	if err := w.write(elements(l.Field, full[:n-1])); err != nil {
+		return err
+	}
+	if there, err = w.list(l.Field); err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(there, sameAs(l.Field, full[n-1].Name)) {
+		w.learn(ListsReplace)
+		return w.write(elements(l.Field, full[:n]))
+	}
+	w.learn(ListsAppend)
+	return w.write(elements(l.Field, full[n:]))
+}
+
+func (w *writer) learn(lists Lists) {
+	w.habits.Lists = lists
+	w.c.learn(func(h *Habits) { h.Lists = lists })
+}
+
+// withComma writes a list from which a name with a comma has to go, for a Plex that
+// decodes names once, see [Client.Edit].
+func (w *writer) withComma(l ListEdit, lock string) error {
+	there, err := w.list(l.Field)
+	if err != nil {
+		return err
+	}
+	var with []string // those that are there
+	for _, t := range there {
+		if hasComma(t.Name) && slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
+			with = append(with, t.Name)
 		}
 	}
-	flush()
-	return queries
+	without := l
+	without.Remove = slices.DeleteFunc(slices.Clone(l.Remove), hasComma)
+	rest := func() error {
+		if w.long(without) {
+			return w.inPieces(without, lock)
+		}
+		return w.write(w.group(without, lock))
+	}
+	if len(with) == 0 {
+		return rest()
+	}
+	if l.Field == collection {
+		if err := rest(); err != nil {
+			return err
+		}
+		return w.leave(with)
+	}
+	full := rewritten(l, there)
+	if mayHide(l.Field, there) || fitBytes(l.Field, full, w.room) < len(full) {
+		if err := rest(); err != nil {
+			return err
+		}
+		return w.unremovable(l.Field, with, "this Plex does not take a name with a comma, and the list is too long to be written anew in one request")
+	}
+	all := append(elements(l.Field, full), lock)
+	if err := w.send(http.MethodPut, editPath(w.section, w.key)+param(l.Field+"[].tag", "")+strings.Join(all, "")); err != nil {
+		return err
+	}
+	if there, err = w.list(l.Field); err != nil {
+		return err
+	}
+	for _, t := range full {
+		if !slices.ContainsFunc(there, sameAs(l.Field, t.Name)) {
+			return w.write(elements(l.Field, full))
+		}
+	}
+	return nil
+}
+
+// leave takes the item out of the collections with these names, by their keys
+// (python-plexapi, Collection.removeItems).
+func (w *writer) leave(names []string) error {
+	keys := map[string]string{}
+	err := w.c.do(w.ctx, request{op: "list the collections of library " + w.section, method: http.MethodGet, limit: maxCollections,
+		path: "/library/sections/" + w.section + "/collections",
+		decode: func(_ http.Header, r io.Reader) error {
+			_, err := decode(r, func(it wireItem) error {
+				for _, name := range names {
+					if isKey(string(it.RatingKey)) && same(collection, string(it.Title), name) {
+						keys[name] = string(it.RatingKey)
+					}
+				}
+				return nil
+			})
+			return err
+		}})
+	if err != nil {
+		return err
+	}
+	var left []string
+	for _, name := range names {
+		if keys[name] == "" {
+			left = append(left, name)
+			continue
+		}
+		// 404: it is in it no more, for a Plex that replaces lists has dropped it.
+		if err := w.send(http.MethodDelete, "/library/collections/"+keys[name]+"/items/"+w.key); err != nil && job.StatusOf(err) != http.StatusNotFound {
+			return err
+		}
+	}
+	if len(left) > 0 {
+		return w.unremovable(collection, left, "this Plex does not take a name with a comma, and lists no collection of that name")
+	}
+	return nil
+}
+
+// maxCollections is the most that is read of a library's collections, in bytes.
+const maxCollections = 256 << 20
+
+func (w *writer) unremovable(field string, names []string, why string) error {
+	return &job.Error{Class: job.ClassRejected, Op: w.op, Hint: "Remove it in Plex by hand",
+		Err: fmt.Errorf("%w: %q of %s, because %s", ErrUnremovable, names, field, why)}
+}
+
+// rewritten is a list as it should become, from what is there: what is in neither
+// list of the edit stays.
+func rewritten(l ListEdit, there []Tag) []Tag {
+	var full []Tag
+	for _, t := range there {
+		if !slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
+			// The photo is the person's, and stays with the name.
+			full = append(full, Tag{Name: t.Name, Role: t.Role})
+		}
+	}
+	for _, t := range l.Full {
+		if i := slices.IndexFunc(full, sameAs(l.Field, t.Name)); i >= 0 {
+			full[i] = t
+		} else {
+			full = append(full, t)
+		}
+	}
+	return full
 }

@@ -1,6 +1,7 @@
 package plex
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -16,8 +17,6 @@ import (
 
 	"github.com/plexsync/plexsync/internal/job"
 )
-
-var errProxy = errors.New("HTTP_PROXY or HTTPS_PROXY in the environment is not an address")
 
 // broken lists what a connection that was cut ends with.
 var broken = [...]error{io.ErrUnexpectedEOF, io.EOF, syscall.ECONNRESET, syscall.EPIPE}
@@ -54,7 +53,7 @@ func quick(err error) bool {
 func garbled(b *bounded, err error) error {
 	switch {
 	case errors.Is(err, errTooLarge):
-		return errTooLarge
+		return err
 	case b.err != nil && b.err != io.EOF, errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the answer is cut off: %w", io.ErrUnexpectedEOF)
 	}
@@ -72,9 +71,15 @@ func (c *Client) transportError(op string, err error) error {
 	var record tls.RecordHeaderError
 	var timeout net.Error
 	var network *net.OpError
+	var refused proxyRefused
 	switch {
 	case errors.Is(err, errProxy):
 		e.Hint = "Correct it, or exclude Plex with NO_PROXY"
+	case errors.As(err, &refused):
+		e.Err, e.Hint = refused, c.proxyHint()
+	case byProxy(err):
+		errors.As(err, &network)
+		e.Err, e.Hint = network, c.proxyHint()
 	case errors.As(err, &dns) && dns.IsNotFound:
 		e.Err, e.Hint = fmt.Errorf("there is no host named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
 	case errors.As(err, &dns):
@@ -97,6 +102,14 @@ func (c *Client) transportError(op string, err error) error {
 	return e
 }
 
+// statusTokenExpired is plex.tv's "token expired"; it is in no standard.
+const statusTokenExpired = 498
+
+// TokenExpires reports whether a token is of the kind that lives for seven days: a
+// JSON web token, which always begins with "eyJ". Plex's older tokens last until
+// they are revoked.
+func TokenExpires(token string) bool { return strings.HasPrefix(token, "eyJ") }
+
 // statusError classes an answer that is not a success. Its body is never looked
 // at: Plex's errors are bare pages, and a body can echo what was sent.
 func (c *Client) statusError(op string, resp *http.Response) error {
@@ -110,14 +123,25 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 		}
 		e.Err = fmt.Errorf("%s sends us to %s, which is not followed because the token would go there", c.url.Host, target)
 		e.Hint = "Set plexUrl to the address of Plex itself"
-	case s == http.StatusUnauthorized:
-		e.Class, e.Hint = job.ClassUnauthorized, "Plex does not accept the token: set plexToken anew"
+	case s == http.StatusUnauthorized, s == statusTokenExpired:
+		e.Class = job.ClassUnauthorized
+		switch {
+		case TokenExpires(c.o.Token):
+			e.Hint = "Plex no longer accepts the token. A token that begins with eyJ expires after seven days: set plexToken to one that does not begin with eyJ"
+		case s == statusTokenExpired:
+			e.Hint = "The token has expired: set plexToken to a new one"
+		default:
+			e.Hint = "Plex does not accept the token: set plexToken anew"
+		}
 	case s == http.StatusForbidden:
 		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
 	case s == http.StatusServiceUnavailable:
 		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, at maintenance or overloaded; it is tried again"
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		e.Class, e.Hint = job.ClassUnreachable, "What stands between Stash and Plex does not reach Plex"
+		e.Class, e.Hint = job.ClassUnreachable, cmp.Or(c.proxyHint(), "What stands between Stash and Plex does not reach Plex")
+	case s == http.StatusProxyAuthRequired:
+		e.Class, e.Hint = job.ClassUnreachable, c.proxyHint()
+		e.Err = errors.New("a proxy between Stash and Plex asks for a password")
 	case s == http.StatusTooManyRequests, s == http.StatusRequestTimeout, s >= 500:
 		e.Class = job.ClassBusy
 	default:

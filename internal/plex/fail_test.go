@@ -50,6 +50,7 @@ func TestAStatusGivesTheClass(t *testing.T) {
 		tries  int
 	}{
 		{"unknown token", simplex.Rule{Status: 401}, told{job.ClassUnauthorized, 401, 0, "Plex does not accept the token: set plexToken anew", none}, 1},
+		{"expired token", simplex.Rule{Status: 498}, told{job.ClassUnauthorized, 498, 0, "The token has expired: set plexToken to a new one", none}, 1},
 		{"somebody else's token", simplex.Rule{Status: 403}, told{job.ClassUnauthorized, 403, 0,
 			"The token is not that of the server's owner: set plexToken to the owner's", none}, 1},
 		{"bad edit", simplex.Rule{Status: 400}, told{job.ClassRejected, 400, 0, none, none}, 1},
@@ -111,6 +112,51 @@ func TestAStatusGivesTheClass(t *testing.T) {
 	}
 }
 
+func TestATokenThatLivesSevenDaysIsTold(t *testing.T) {
+	const short = "eyJhbGciOiJFZERTQSJ9.eyJ1c2VyIjoxfQ.SECRET"
+	if !plex.TokenExpires(short) || plex.TokenExpires(token) || plex.TokenExpires("") || plex.TokenExpires("xeyJ") {
+		t.Error("tokens that expire are not told from others")
+	}
+	for _, status := range []int{401, 498} {
+		x := &wire{answer: func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }}
+		c, err := plex.New(plex.Options{URL: base, Token: short, ClientID: "device-1", Transport: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Sections(t.Context())
+		e := failure(t, err)
+		if e.Class != job.ClassUnauthorized || !strings.Contains(e.Hint, "seven days") || !strings.Contains(e.Hint, "plexToken") || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), short[4:10]) {
+			t.Errorf("%d: %s %v", status, e.Class, err)
+		}
+	}
+}
+
+func TestWhoOwnsTheServer(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		status int
+		body   string
+		owner  bool
+		class  job.Class
+	}{
+		{"the owner", 200, `{"MediaContainer":{"size":1,"Account":[{"id":1}]}}`, true, job.ClassNone},
+		{"a guest", 403, "<html>", false, job.ClassNone},
+		{"a guest of an older server", 401, "<html>", false, job.ClassNone},
+		{"a proxy that keeps it back", 404, "<html>", false, job.ClassRejected},
+		{"a page", 200, "<html>", false, job.ClassBusy},
+		{"an outage", 503, "<html>", false, job.ClassUnreachable},
+	} {
+		x := &wire{answer: func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(test.status)
+			io.WriteString(w, test.body)
+		}}
+		owner, err := client(t, base, x).Owner(t.Context())
+		if owner != test.owner || job.ClassOf(err) != test.class || x.asked[0] != "GET /accounts" {
+			t.Errorf("%s: %v, %v after %v", test.name, owner, err, x.asked)
+		}
+	}
+}
+
 func TestAnAnswerThatIsNoneGivesTheClass(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -125,8 +171,12 @@ func TestAnAnswerThatIsNoneGivesTheClass(t *testing.T) {
 		{"a list", simplex.Rule{Status: 200, Body: `[1]`}, told{job.ClassBusy, 200, 0, "", "the answer is not Plex's JSON"}, 3},
 		{"a container that is none", simplex.Rule{Status: 200, Body: `{"MediaContainer":null}`}, told{job.ClassBusy, 200, 0, "", "the answer is not Plex's JSON"}, 3},
 		{"half", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"Directory":[`}, told{job.ClassBusy, 200, 0, "", "the answer is cut off: unexpected EOF"}, 3},
-		{"too much", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"x":"` + strings.Repeat("x", 17<<20) + `"}}`},
-			told{job.ClassBusy, 200, 0, "", "the answer is too large"}, 1},
+		{"too much", simplex.Rule{Status: 200, Body: `{"MediaContainer":{` + strings.Repeat(`"x":"`+strings.Repeat("x", 1<<20)+`",`, 17) + `"y":1}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: it has more than 16 MB"}, 1},
+		{"too much of one thing", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"x":"` + strings.Repeat("x", 5<<20) + `"}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: one value in it has more than 4 MB"}, 1},
+		{"too many of one thing", simplex.Rule{Status: 200, Body: `{"MediaContainer":{"Directory":[` + strings.Repeat("{},", 20_000) + `{}]}}`},
+			told{job.ClassBusy, 200, 0, "", "the answer is too large: an item in it has more than 20000 entries"}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -358,7 +408,7 @@ func TestAnAnswerThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 		"a listing of libraries": {func(ctx context.Context, c *plex.Client) error { return second(c.Sections(ctx)) }, 35 * time.Second},
 		"a listing of items": {func(ctx context.Context, c *plex.Client) error {
 			return second(c.List(ctx, "1", time.Time{}, func([]plex.Part) error { return nil }))
-		}, 5 * time.Minute},
+		}, 30 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

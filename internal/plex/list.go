@@ -15,10 +15,30 @@ import (
 // are handed on at once.
 const pageSize = 1000
 
-// maxPages is how many requests one listing may take. Even at fifty items a page
-// that is half a million; whoever promises more with each answer would keep us for
-// ever.
-const maxPages = 10_000
+// What one listing may cost. A server that promises more with each answer, or one
+// that sends without end, would keep us for ever.
+const (
+	// maxListed is how many items a library may have, and maxFiles how many files
+	// one answer may list.
+	maxListed = 500_000
+	maxFiles  = 2_000_000
+	// maxListing is how many bytes a listing may have, all of its answers together.
+	// A server that leaves nothing out sends some 4,000 for each item.
+	maxListing = 1 << 30
+	// minRequests is how many requests any listing may take, however little each
+	// brings; itemsPerMore items allow one more, up to maxRequests. So pages of
+	// fifty, whatever was asked for, get as far as maxListed.
+	minRequests  = 500
+	itemsPerMore = 10
+	maxRequests  = 10_000
+)
+
+// The parts that are held before they are handed on: of pageSize items, or less if
+// they are many or have long texts.
+const (
+	maxHeld     = 4 * pageSize
+	maxHeldText = 4 << 20
+)
 
 // List calls page with the parts of a library's items, all parts of an item in one
 // call; an item may come twice. A since that is not zero asks for the items that
@@ -27,7 +47,8 @@ const maxPages = 10_000
 // is returned as it is.
 //
 // Plex decides how much it returns, whatever it was asked for, so the walk goes by
-// the answers. It goes in the order of ids, which edits do not change.
+// the answers. It goes in the order of ids, which edits do not change. One that does
+// not end, or is larger than any library, fails with class busy and what was wrong.
 func (c *Client) List(ctx context.Context, section string, since time.Time, page func([]Part) error) (int, error) {
 	if !isKey(section) {
 		return 0, badKey("list a library", section)
@@ -52,20 +73,24 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 		start    = 0  // how many items are behind us
 		least    = -1 // the smallest total that was told; -1 = none was
 		previous = "" // the first key of the page before
+		bytes    int64
 	)
 	trouble := func(format string, args ...any) error {
 		return &job.Error{Class: job.ClassBusy, Op: op, Err: fmt.Errorf(format, args...)}
 	}
-	for range maxPages {
+	for requests := 0; ; requests++ {
+		if requests >= min(minRequests+start/itemsPerMore, maxRequests) {
+			return start, trouble("the listing has no end: %d requests brought %d items", requests, start)
+		}
 		var a listed
 		var failed error // by page, which must not be taken for Plex's failure
 		err := c.do(ctx, request{
-			op: op, method: http.MethodGet, limit: maxListing, rest: listTimeout,
+			op: op, method: http.MethodGet, limit: max(1, c.listing-bytes), size: &bytes, rest: listTimeout,
 			path: "/library/sections/" + section + "/all?type=1&sort=id&excludeFields=summary,tagline" +
 				"&excludeElements=Genre,Country,Director,Writer,Role,Collection,Guid,Rating,Image,UltraBlurColors" + filter,
 			header: map[string]string{"X-Plex-Container-Start": strconv.Itoa(start), "X-Plex-Container-Size": strconv.Itoa(pageSize)},
 			decode: func(h http.Header, r io.Reader) (err error) {
-				a, err = readListed(h, r, section, previous, func(parts []Part) error {
+				a, err = readListed(h, r, section, previous, maxListed-start, func(parts []Part) error {
 					if failed = page(parts); failed != nil {
 						return errStopped
 					}
@@ -113,7 +138,6 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 		}
 		start, previous = next, a.head
 	}
-	return start, trouble("the listing has no end: %d requests brought %d items", maxPages, start)
 }
 
 // listed is what one answer of a listing was.
@@ -124,15 +148,15 @@ type listed struct {
 	offset, total int    // -1 = not told
 }
 
-// readListed reads an answer and hands its parts on in portions. It stops with
-// errStopped if the answer begins like the previous one.
-func readListed(h http.Header, r io.Reader, section, previous string, page func([]Part) error) (listed, error) {
+// readListed reads an answer of at most that many items and hands its parts on in
+// portions. It stops with errStopped if the answer begins like the previous one.
+func readListed(h http.Header, r io.Reader, section, previous string, most int, page func([]Part) error) (listed, error) {
 	var a listed
 	var parts []Part
-	held := 0
+	items, text, files := 0, 0, 0 // held, and files in all
 	hand := func() error {
 		p := parts
-		if parts, held = nil, 0; len(p) == 0 {
+		if parts, items, text = nil, 0, 0; len(p) == 0 {
 			return nil
 		}
 		return page(p)
@@ -145,10 +169,21 @@ func readListed(h http.Header, r io.Reader, section, previous string, page func(
 				return errStopped
 			}
 		}
-		if isKey(key) {
-			parts = append(parts, w.parts(section)...)
+		if a.n > most {
+			return fmt.Errorf("%w: a library has at most %d items", errTooLarge, maxListed)
 		}
-		if held++; held == pageSize {
+		if isKey(key) {
+			more := w.parts(section)
+			if files += len(more); files > maxFiles {
+				return fmt.Errorf("%w: it lists more than %d files", errTooLarge, maxFiles)
+			}
+			text += len(w.Title) + len(w.Thumb)
+			for _, p := range more {
+				text += len(p.Path)
+			}
+			parts = append(parts, more...)
+		}
+		if items++; items == pageSize || len(parts) >= maxHeld || text >= maxHeldText {
 			return hand()
 		}
 		return nil
@@ -162,9 +197,9 @@ func readListed(h http.Header, r io.Reader, section, previous string, page func(
 }
 
 // first reads a number from the body or else from a header; -1 = neither has it.
-func first(n *number, header string) int {
-	if n != nil {
-		return max(-1, int(*n))
+func first(n optional, header string) int {
+	if n.given {
+		return max(-1, int(n.number))
 	}
 	if i, err := strconv.Atoi(header); err == nil {
 		return max(-1, i)

@@ -4,6 +4,7 @@ import (
 	"crypto/sha1"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 
@@ -24,23 +25,27 @@ func TestAnUploadWhoseAnswerIsLostIsNotMadeTwice(t *testing.T) {
 		"the list was cut":    {simplex.Rule{Method: "GET", Cut: true}, 1, 2},
 		"there is no trouble": {simplex.Rule{Method: "DELETE"}, 1, 1},
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s, c := simulated(t, simplex.Options{})
-				key := s.AddItem("1", simplex.ItemSpec{Title: "A"})
-				s.Script(test.rule)
-				img := picture(t, 1)
-				uploaded, err := c.SetPicture(t.Context(), key, plex.Poster, img)
-				if err != nil || !uploaded {
-					t.Fatal(uploaded, err)
-				}
-				sum := sha1.Sum(img)
-				it, _ := s.Item(key)
-				equal(t, "poster", it.PosterSHA1, hex.EncodeToString(sum[:]))
-				equal(t, "uploads", s.Counts().Uploads, test.uploads)
-				equal(t, "lists", s.Counts().Reads, test.reads)
+		for _, random := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", random names: ", random), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					s, c := simulated(t, simplex.Options{RandomUploads: random})
+					key := s.AddItem("1", simplex.ItemSpec{Title: "A"})
+					s.EditByPerson(key, simplex.Values{Poster: picture(t, 7)})
+					s.Script(test.rule)
+					img := picture(t, 1)
+					uploaded, err := c.SetPicture(t.Context(), key, plex.Poster, img)
+					if err != nil || !uploaded {
+						t.Fatal(uploaded, err)
+					}
+					sum := sha1.Sum(img)
+					it, _ := s.Item(key)
+					equal(t, "poster", it.PosterSHA1, hex.EncodeToString(sum[:]))
+					equal(t, "pictures", len(it.Uploads), 2)
+					equal(t, "uploads", s.Counts().Uploads, test.uploads)
+					equal(t, "lists", s.Counts().Reads, test.reads)
+				})
 			})
-		})
+		}
 	}
 }
 

@@ -183,7 +183,7 @@ func TestRequestsOnTheWire(t *testing.T) {
 		}, "", []string{"PUT /library/sections/1/all?type=1&id=7" +
 			"&title.value=Harbour%20%26%20sea%20%2B%2050%25%0Anight&title.locked=1&tagline.value=&tagline.locked=0" +
 			"&genre%5B0%5D.tag.tag=Tide&genre%5B1%5D.tag.tag=Ebb%2C%20flow" +
-			"&genre%5B%5D.tag.tag-=Old%252C%2520grey%2C100%2525&genre.locked=1" +
+			"&genre%5B%5D.tag.tag-=Old%252C%20grey%2C100%2525&genre.locked=1" +
 			"&actor%5B0%5D.tag.tag=Jane%20Doe&actor%5B0%5D.tagging.text=Herself&actor%5B0%5D.tag.thumb=http%3A%2F%2Fstash%2Fp%2F1" +
 			"&thumb.locked=1&art.locked=0"}, ""},
 		{"an edit of nothing", func(ctx context.Context, c *plex.Client) error {
@@ -195,8 +195,12 @@ func TestRequestsOnTheWire(t *testing.T) {
 			_, err := c.Edit(ctx, "1", "7", e)
 			equal(t, "the edit afterwards", e.Scalars, []plex.ScalarEdit{{Field: "userRating"}, {Field: "title", Value: "A"}})
 			return err
-		}, "", []string{"PUT /:/rate?key=7&identifier=com.plexapp.plugins.library&rating=-1",
-			"PUT /library/sections/1/all?type=1&id=7&title.value=A&userRating.locked=0"}, ""},
+		}, "", []string{"PUT /library/sections/1/all?type=1&id=7&userRating.value=&userRating.locked=0&title.value=A"}, ""},
+		{"removals for a Plex that decodes once", func(ctx context.Context, c *plex.Client) error {
+			c.SetHabits(plex.Habits{Removals: plex.EncodeOnce})
+			_, err := c.Edit(ctx, "1", "7", plex.Edit{Lists: []plex.ListEdit{{Field: "genre", Full: []plex.Tag{{Name: "A,B"}}, Remove: []string{"100%", "a+b", "Old grey", "é"}}}})
+			return err
+		}, "", []string{"PUT /library/sections/1/all?type=1&id=7&genre%5B0%5D.tag.tag=A%2CB&genre%5B%5D.tag.tag-=100%25%2Ca%2Bb%2COld%20grey%2C%C3%A9"}, ""},
 		{"a rating that comes", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.Edit(ctx, "1", "7", plex.Edit{Scalars: []plex.ScalarEdit{{Field: "userRating", Value: "7.5"}}})
 			return err
@@ -209,12 +213,22 @@ func TestRequestsOnTheWire(t *testing.T) {
 		{"a background that Plex has", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
 			return err
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
+			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Fart%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
+		{"a background by the name that older accounts give", func(ctx context.Context, c *plex.Client) error {
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://arts/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
 			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Farts%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
+		{"a background that an agent has by the same name", func(ctx context.Context, c *plex.Client) error {
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			return err
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"metadata://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":true}]}}`,
+			[]string{"GET /library/metadata/7/arts", "POST /library/metadata/7/arts"}, "GIF89a"},
 		{"a background that is shown already", func(ctx context.Context, c *plex.Client) error {
 			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
 			return err
-		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://arts/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":"1"}]}}`,
+		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":"1"}]}}`,
 			[]string{"GET /library/metadata/7/arts"}, ""},
 		{"a scan", func(ctx context.Context, c *plex.Client) error {
 			return c.Scan(ctx, "1", "/media/Studio One/a&b")
@@ -302,9 +316,18 @@ func TestWhoTheServerIs(t *testing.T) {
 	equal(t, "identity", must(c.Identity(t.Context()))(t), id)
 	equal(t, "server", must(c.Server(t.Context()))(t), plex.Server{Identity: id, Name: "Cellar",
 		Allowed: map[string]bool{"allowMediaDeletion": true, "allowSharing": true, "allowSync": true}})
-	s.Set(func(o *simplex.Options) { o.NotOwner = true })
-	equal(t, "server of somebody else", must(c.Server(t.Context()))(t).Allowed,
-		map[string]bool{"allowMediaDeletion": false, "allowSharing": false, "allowSync": false})
+	if owner, err := c.Owner(t.Context()); !owner || err != nil {
+		t.Errorf("the owner is %v, %v", owner, err)
+	}
+	s.Set(func(o *simplex.Options) { o.NotOwner, o.NoDeletionFlag = true, true })
+	equal(t, "what a guest is told", must(c.Server(t.Context()))(t).Allowed, map[string]bool{"allowSharing": true, "allowSync": true})
+	if owner, err := c.Owner(t.Context()); owner || err != nil {
+		t.Errorf("a guest is %v, %v", owner, err)
+	}
+	s.Set(func(o *simplex.Options) { o.Token = "another" })
+	if e := failure(t, second(c.Server(t.Context()))); e.Class != job.ClassUnauthorized {
+		t.Errorf("another's token: %s", e.Class)
+	}
 	equal(t, "devices", len(s.Devices()), 1)
 }
 

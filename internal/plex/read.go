@@ -2,7 +2,6 @@ package plex
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -29,7 +28,7 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 }
 
 func identity(r io.Reader) (Identity, container, error) {
-	m, err := decode[json.RawMessage](r, nil)
+	m, err := decode[none](r, nil)
 	if err == nil && m.MachineIdentifier == "" {
 		err = errNoContainer
 	}
@@ -40,8 +39,11 @@ func identity(r io.Reader) (Identity, container, error) {
 type Server struct {
 	Identity
 	Name string
-	// Allowed is what the token's owner may do there, as Plex puts it:
-	// "allowMediaDeletion", "allowSharing". Only the server's owner may all of it.
+	// Allowed are the flags that Plex tells, by its names: "allowMediaDeletion",
+	// "allowSharing". They say what is switched on, not who asks: an unclaimed server
+	// allows less to its owner than another does to a guest, and
+	// "allowMediaDeletion" is missing for an owner who switched it off. Ask
+	// [Client.Owner].
 	Allowed map[string]bool
 }
 
@@ -55,6 +57,24 @@ func (c *Client) Server(ctx context.Context) (Server, error) {
 			return err
 		}})
 	return s, err
+}
+
+// Owner reports whether the token is that of the server's owner, who alone may edit,
+// and writes nothing. It reads the list of the server's accounts, which a person
+// that the server is shared with is refused: with 403 (home-assistant/core issue
+// 181394), earlier with 401. A token that is no good is refused just so: ask
+// [Client.Server] first. An error says nothing about the owner, for a proxy may keep
+// that list back.
+func (c *Client) Owner(ctx context.Context) (bool, error) {
+	err := c.do(ctx, request{op: "ask Plex whose token it is", method: http.MethodGet, path: "/accounts",
+		decode: func(_ http.Header, r io.Reader) error {
+			_, err := decode[none](r, nil)
+			return err
+		}})
+	if job.ClassOf(err) == job.ClassUnauthorized {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 // CheckVersion says whether a version of Plex is too old; one that cannot be read
@@ -91,7 +111,7 @@ func (c *Client) Sections(ctx context.Context) ([]Section, error) {
 }
 
 func sections(r io.Reader) ([]Section, error) {
-	m, err := decode[json.RawMessage](r, nil)
+	m, err := decode[none](r, nil)
 	var out []Section
 	for _, d := range m.Directory {
 		if !isKey(string(d.Key)) {
@@ -118,42 +138,81 @@ func (c *Client) Items(ctx context.Context, keys []string) ([]Item, error) {
 			return nil, badKey("read an item", k)
 		}
 	}
-	const path, query = "/library/metadata/", "?skipRefresh=1"
 	var out []Item
 	for len(keys) > 0 {
-		n, size := 1, len(c.base)+len(path)+len(query)+len(keys[0])
+		n, size := 1, len(c.base)+len(itemPath)+len(itemQuery)+len(keys[0])
 		for n < min(len(keys), itemsPerRequest) && size+1+len(keys[n]) < c.o.MaxURL {
 			size += 1 + len(keys[n])
 			n++
 		}
-		op := "read item " + keys[0]
-		if n > 1 {
-			op = fmt.Sprintf("read %d items", n)
-		}
-		var page []Item
-		err := c.do(ctx, request{op: op, method: http.MethodGet, path: path + strings.Join(keys[:n], ",") + query, limit: maxItems,
-			decode: func(_ http.Header, r io.Reader) (err error) {
-				page, err = items(r)
-				return err
-			}})
-		var e *job.Error
-		switch {
-		case err == nil:
-			out = append(out, page...)
-		case errors.As(err, &e) && e.Status == http.StatusNotFound: // it has none of them
-		default:
+		room := maxTags
+		page, err := c.items(ctx, keys[:n], &room)
+		if err != nil {
 			return nil, err
 		}
+		out = append(out, page...)
 		keys = keys[n:]
 	}
 	return out, nil
 }
 
-func items(r io.Reader) ([]Item, error) {
+const itemPath, itemQuery = "/library/metadata/", "?skipRefresh=1"
+
+// items reads by one request; if that is too much for one answer, by halves. room is
+// what is left of maxTags.
+func (c *Client) items(ctx context.Context, keys []string, room *int) ([]Item, error) {
+	op := "read item " + keys[0]
+	if len(keys) > 1 {
+		op = fmt.Sprintf("read %d items", len(keys))
+	}
+	var page []Item
+	err := c.do(ctx, request{op: op, method: http.MethodGet, path: itemPath + strings.Join(keys, ",") + itemQuery,
+		decode: func(_ http.Header, r io.Reader) (err error) {
+			before := *room
+			if page, err = items(r, keys, room); err != nil {
+				*room = before
+			}
+			return err
+		}})
+	var e *job.Error
+	var long tooLong
+	switch {
+	case err == nil:
+		return page, nil
+	case errors.As(err, &e) && e.Status == http.StatusNotFound: // it has none of them
+		return nil, nil
+	case errors.As(err, &long) && len(keys) > 1:
+		half := len(keys) / 2
+		if page, err = c.items(ctx, keys[:half], room); err != nil {
+			return nil, err
+		}
+		more, err := c.items(ctx, keys[half:], room)
+		return append(page, more...), err
+	}
+	return nil, err
+}
+
+// maxTags is how many elements the lists of itemsPerRequest items may have.
+const maxTags = 200_000
+
+// items reads the items with these keys; what nobody asked for is left out.
+func items(r io.Reader, keys []string, room *int) ([]Item, error) {
+	wanted := map[string]bool{}
+	for _, k := range keys {
+		wanted[k] = true
+	}
 	var out []Item
 	m, err := decode(r, func(w wireItem) error {
-		if isKey(string(w.RatingKey)) {
-			out = append(out, w.item())
+		if key := string(w.RatingKey); wanted[key] {
+			delete(wanted, key)
+			it := w.item()
+			for _, l := range it.Lists {
+				*room -= len(l)
+			}
+			if *room -= len(it.Parts); *room < 0 {
+				return fmt.Errorf("%w: the lists in it have more than %d elements", errTooLarge, maxTags)
+			}
+			out = append(out, it)
 		}
 		return nil
 	})

@@ -180,9 +180,9 @@ func TestAListingThatPromisesMoreForEverEnds(t *testing.T) {
 				io.WriteString(w, movies(keys(start+1, start+2), more(start)))
 			}})
 			n, err := c.List(t.Context(), "1", time.Time{}, func([]plex.Part) error { return nil })
-			equal(t, "failure", tell(failure(t, err)), told{job.ClassBusy, 0, 0, "", "the listing has no end: 10000 requests brought 10000 items"})
-			equal(t, "number", n, 10_000)
-			equal(t, "requests", requests, 10_000)
+			equal(t, "failure", tell(failure(t, err)), told{job.ClassBusy, 0, 0, "", "the listing has no end: 555 requests brought 555 items"})
+			equal(t, "number", n, 555)
+			equal(t, "requests", requests, 555)
 		})
 	}
 }

@@ -1,7 +1,6 @@
 package plex
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,74 +10,93 @@ import (
 	"time"
 )
 
-// Plex writes a number now as a number and now as a string, and a list of one now
-// as a list and now as its element. The types here read all of that.
+type wireTag struct{ Tag, Role, Thumb word }
 
-// number is a whole or broken number, or a string of one; 0 if it is neither, or
-// too large to be exact.
-type number float64
-
-func (n *number) UnmarshalJSON(b []byte) error {
-	f, err := strconv.ParseFloat(strings.Trim(string(b), `"`), 64)
-	if err != nil || !(math.Abs(f) <= 1<<53) {
-		f = 0
-	}
-	*n = number(f)
-	return nil
-}
-
-// word is a string, or a number as it is written.
-type word string
-
-func (w *word) UnmarshalJSON(b []byte) error {
-	switch {
-	case len(b) > 0 && b[0] == '"':
-		return json.Unmarshal(b, (*string)(w))
-	case bytes.Equal(b, []byte("null")), len(b) > 0 && (b[0] == '{' || b[0] == '['):
-		*w = ""
-	default:
-		*w = word(b)
-	}
-	return nil
-}
-
-// flag is true, 1, "1" or "true".
-type flag bool
-
-func (f *flag) UnmarshalJSON(b []byte) error {
-	s := strings.Trim(string(b), `"`)
-	*f = flag(s == "1" || strings.EqualFold(s, "true"))
-	return nil
-}
-
-// list is a list, a single element, or null.
-type list[T any] []T
-
-func (l *list[T]) UnmarshalJSON(b []byte) error {
-	*l = nil
-	if bytes.Equal(b, []byte("null")) {
+func (w *wireTag) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("tag"):
+			return &w.Tag
+		case is("role"):
+			return &w.Role
+		case is("thumb"):
+			return &w.Thumb
+		}
 		return nil
-	}
-	if len(b) > 0 && b[0] == '[' {
-		return json.Unmarshal(b, (*[]T)(l))
-	}
-	var one T
-	if err := json.Unmarshal(b, &one); err != nil {
-		return err
-	}
-	*l = list[T]{one}
-	return nil
-}
-
-type wireTag struct {
-	Tag, Role, Thumb word
+	})
 }
 
 type wirePart struct {
-	File     word
-	Size     number
-	Duration number
+	File                      word
+	Size, Duration, DeletedAt number
 }
+
+func (w *wirePart) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("file"):
+			return &w.File
+		case is("size"):
+			return &w.Size
+		case is("duration"):
+			return &w.Duration
+		case is("deletedAt"):
+			return &w.DeletedAt
+		}
+		return nil
+	})
+}
+
+type wireMedia struct {
+	Duration, DeletedAt, ProxyType number
+	Target                         word
+	Part                           list[wirePart, *wirePart]
+}
+
+func (w *wireMedia) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("Part"):
+			return &w.Part
+		case is("duration"):
+			return &w.Duration
+		case is("deletedAt"):
+			return &w.DeletedAt
+		case is("proxyType"):
+			return &w.ProxyType
+		case is("target"):
+			return &w.Target
+		}
+		return nil
+	})
+}
+
+// optimizedVersion is the proxyType of a version that Plex made itself, for a
+// device; it names the device as its target (python-plexapi, plexapi/media.py).
+// optimizedForStreaming is something else: it says that a file's index is at its
+// beginning, and ordinary files have it too.
+const optimizedVersion = 42
+
+func (w *wireMedia) optimized() bool { return w.ProxyType == optimizedVersion || w.Target != "" }
+
+type wireField struct {
+	Name   word
+	Locked flag
+}
+
+func (w *wireField) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("name"):
+			return &w.Name
+		case is("locked"):
+			return &w.Locked
+		}
+		return nil
+	})
+}
+
+type tagList = list[wireTag, *wireTag]
 
 type wireItem struct {
 	RatingKey             word
@@ -91,25 +109,105 @@ type wireItem struct {
 	Tagline               word
 	Studio                word
 	ContentRating         word
-	UserRating            *number
+	UserRating            optional
 	Thumb, Art            word
 	AddedAt, UpdatedAt    number
+	DeletedAt             number
 
-	Media list[struct {
-		Duration number
-		Part     list[wirePart]
-	}]
-	Genre, Role, Director, Collection, Label list[wireTag]
-	Field                                    list[struct {
-		Name   word
-		Locked flag
-	}]
+	Media                                    list[wireMedia, *wireMedia]
+	Genre, Role, Director, Collection, Label tagList
+	Field                                    list[wireField, *wireField]
+}
+
+func (w *wireItem) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("ratingKey"):
+			return &w.RatingKey
+		case is("librarySectionID"):
+			return &w.LibrarySectionID
+		case is("title"):
+			return &w.Title
+		case is("titleSort"):
+			return &w.TitleSort
+		case is("originalTitle"):
+			return &w.OriginalTitle
+		case is("originallyAvailableAt"):
+			return &w.OriginallyAvailableAt
+		case is("summary"):
+			return &w.Summary
+		case is("tagline"):
+			return &w.Tagline
+		case is("studio"):
+			return &w.Studio
+		case is("contentRating"):
+			return &w.ContentRating
+		case is("userRating"):
+			return &w.UserRating
+		case is("thumb"):
+			return &w.Thumb
+		case is("art"):
+			return &w.Art
+		case is("addedAt"):
+			return &w.AddedAt
+		case is("updatedAt"):
+			return &w.UpdatedAt
+		case is("deletedAt"):
+			return &w.DeletedAt
+		case is("Media"):
+			return &w.Media
+		case is("Genre"):
+			return &w.Genre
+		case is("Role"):
+			return &w.Role
+		case is("Director"):
+			return &w.Director
+		case is("Collection"):
+			return &w.Collection
+		case is("Label"):
+			return &w.Label
+		case is("Field"):
+			return &w.Field
+		}
+		return nil
+	})
+}
+
+type wireLocation struct{ Path word }
+
+func (w *wireLocation) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		if is("path") {
+			return &w.Path
+		}
+		return nil
+	})
 }
 
 type wireSection struct {
 	Key, Title, Type, UUID word
 	ContentChangedAt       number
-	Location               list[struct{ Path word }]
+	Location               list[wireLocation, *wireLocation]
+}
+
+func (w *wireSection) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("key"):
+			return &w.Key
+		case is("title"):
+			return &w.Title
+		case is("type"):
+			return &w.Type
+		case is("uuid"):
+			return &w.UUID
+		case is("contentChangedAt"):
+			return &w.ContentChangedAt
+		case is("Location"):
+			return &w.Location
+		}
+		return nil
+	})
 }
 
 type wirePicture struct {
@@ -117,37 +215,78 @@ type wirePicture struct {
 	Selected  flag
 }
 
+func (w *wirePicture) read(b []byte, room *int) error {
+	return members(b, room, func(is func(string) bool) value {
+		switch {
+		case is("ratingKey"):
+			return &w.RatingKey
+		case is("selected"):
+			return &w.Selected
+		}
+		return nil
+	})
+}
+
 // container is an answer without its items.
 type container struct {
-	Offset, TotalSize *number
+	Offset, TotalSize optional
 	MachineIdentifier word
 	Version           word
 	FriendlyName      word
 	LibrarySectionID  word
-	Directory         list[wireSection]
+	Directory         list[wireSection, *wireSection]
 	// Allowed are the flags whose names begin with "allow", by these names.
 	Allowed map[string]bool
+
+	exact map[value]bool // those that came under their exact names
 }
+
+// maxAllowed is how many flags a server may tell; real ones have about ten.
+const maxAllowed = 100
 
 var errNoContainer = errors.New("the answer has no MediaContainer")
 
+// none is for answers whose items are of no use.
+type none struct{}
+
+func (*none) read([]byte, *int) error { return nil }
+
 // decode reads an answer and hands each of its items to each, one at a time, so
 // that the answer is never in memory as a whole; nil = there are none to read. What
-// was read of the container is returned with an error too.
-func decode[T any](r io.Reader, each func(T) error) (container, error) {
+// was read of the container is returned with an error too. One item, or one other
+// member of the container, may have maxElement bytes.
+func decode[T any, P interface {
+	*T
+	value
+}](r io.Reader, each func(T) error) (container, error) {
 	var c container
-	dec := json.NewDecoder(r)
+	in, ok := r.(*bounded)
+	if !ok {
+		in = bound(r, maxAnswer)
+	}
+	dec := json.NewDecoder(in)
 	found := false
-	err := object(dec, func(name string) error {
+	var raw json.RawMessage // used again for each item
+	one := func(b []byte) error {
+		var v T
+		if err := read(b, P(&v)); err != nil {
+			return err
+		}
+		return each(v)
+	}
+	err := object(dec, in, func(name string) error {
 		if !strings.EqualFold(name, "MediaContainer") {
-			return skip(dec)
+			return dec.Decode(&raw)
 		}
 		found = true
-		return object(dec, func(name string) error {
+		return object(dec, in, func(name string) error {
 			if each != nil && strings.EqualFold(name, "Metadata") {
-				return elements(dec, each)
+				return objects(dec, in, &raw, one)
 			}
-			return c.read(dec, name)
+			if err := dec.Decode(&raw); err != nil {
+				return err
+			}
+			return c.member(name, raw)
 		})
 	})
 	if err == nil && !found {
@@ -156,54 +295,59 @@ func decode[T any](r io.Reader, each func(T) error) (container, error) {
 	return c, err
 }
 
-// read reads the container's member of that name.
-func (c *container) read(dec *json.Decoder, name string) error {
-	switch strings.ToLower(name) {
-	case "offset":
-		return dec.Decode(&c.Offset)
-	case "totalsize":
-		return dec.Decode(&c.TotalSize)
-	case "machineidentifier":
-		return dec.Decode(&c.MachineIdentifier)
-	case "version":
-		return dec.Decode(&c.Version)
-	case "friendlyname":
-		return dec.Decode(&c.FriendlyName)
-	case "librarysectionid":
-		return dec.Decode(&c.LibrarySectionID)
-	case "directory":
-		return dec.Decode(&c.Directory)
+// member reads the container's member of that name.
+func (c *container) member(name string, b []byte) error {
+	where := func(is func(string) bool) value {
+		switch {
+		case is("offset"):
+			return &c.Offset
+		case is("totalSize"):
+			return &c.TotalSize
+		case is("machineIdentifier"):
+			return &c.MachineIdentifier
+		case is("version"):
+			return &c.Version
+		case is("friendlyName"):
+			return &c.FriendlyName
+		case is("librarySectionID"):
+			return &c.LibrarySectionID
+		case is("Directory"):
+			return &c.Directory
+		}
+		return nil
 	}
-	if strings.HasPrefix(name, "allow") {
+	if to := where(func(known string) bool { return name == known }); to != nil {
+		if c.exact == nil {
+			c.exact = map[value]bool{}
+		}
+		c.exact[to] = true
+		return read(b, to)
+	}
+	if to := where(func(known string) bool { return strings.EqualFold(name, known) }); to != nil {
+		if c.exact[to] {
+			return nil
+		}
+		return read(b, to)
+	}
+	if strings.HasPrefix(name, "allow") && len(c.Allowed) < maxAllowed {
 		var f flag
 		if c.Allowed == nil {
 			c.Allowed = map[string]bool{}
 		}
-		err := dec.Decode(&f)
+		read(b, &f) // a flag has no bounds
 		c.Allowed[name] = bool(f)
-		return err
 	}
-	return skip(dec)
-}
-
-func skip(dec *json.Decoder) error {
-	var v json.RawMessage
-	return dec.Decode(&v)
+	return nil
 }
 
 // object reads an object and calls member with each name; member reads the value.
-func object(dec *json.Decoder, member func(name string) error) error {
+func object(dec *json.Decoder, in *bounded, member func(name string) error) error {
 	if t, err := dec.Token(); err != nil {
 		return err
 	} else if t != json.Delim('{') {
 		return errNoContainer
 	}
-	return members(dec, member)
-}
-
-// members is object after the opening brace.
-func members(dec *json.Decoder, member func(name string) error) error {
-	for dec.More() {
+	for in.renew(); dec.More(); in.renew() {
 		t, err := dec.Token()
 		if err != nil {
 			return err
@@ -217,20 +361,23 @@ func members(dec *json.Decoder, member func(name string) error) error {
 	return err
 }
 
-// elements reads a list, a single element, or null.
-func elements[T any](dec *json.Decoder, each func(T) error) error {
+// objects reads a list, a single element, or null, and calls each with every
+// element that is an object.
+func objects(dec *json.Decoder, in *bounded, raw *json.RawMessage, each func([]byte) error) error {
 	t, err := dec.Token()
 	if err != nil {
 		return err
 	}
 	switch t {
 	case json.Delim('['):
-		for dec.More() {
-			var v T
-			if err := dec.Decode(&v); err != nil {
+		for in.renew(); dec.More(); in.renew() {
+			if err := dec.Decode(raw); err != nil {
 				return err
 			}
-			if err := each(v); err != nil {
+			if (*raw)[0] != '{' {
+				continue
+			}
+			if err := each(*raw); err != nil {
 				return err
 			}
 		}
@@ -238,24 +385,28 @@ func elements[T any](dec *json.Decoder, each func(T) error) error {
 		return err
 	case json.Delim('{'):
 		// Its brace is gone, so it is put together again.
-		one := map[string]json.RawMessage{}
-		if err := members(dec, func(name string) error {
-			var v json.RawMessage
-			err := dec.Decode(&v)
-			one[name] = v
-			return err
-		}); err != nil {
+		b := []byte{'{'}
+		for dec.More() {
+			t, err := dec.Token()
+			if err != nil {
+				return err
+			}
+			name, err := json.Marshal(t)
+			if err != nil {
+				return err
+			}
+			if err := dec.Decode(raw); err != nil {
+				return err
+			}
+			if len(b) > 1 {
+				b = append(b, ',')
+			}
+			b = append(append(append(b, name...), ':'), *raw...)
+		}
+		if _, err := dec.Token(); err != nil {
 			return err
 		}
-		b, err := json.Marshal(one)
-		if err != nil {
-			return err
-		}
-		var v T
-		if err := json.Unmarshal(b, &v); err != nil {
-			return err
-		}
-		return each(v)
+		return each(append(b, '}'))
 	case nil:
 		return nil
 	}
@@ -270,9 +421,14 @@ type Part struct {
 	Path         string
 	Size         int64
 	Duration     time.Duration // whole milliseconds; 0 = unknown
+	// Deleted: it is in Plex's trash, by itself or with its item. Plex lists such
+	// until the trash is emptied.
+	Deleted bool
+	// Optimized: Plex made this version of a file itself, for some device.
+	Optimized bool
 	// Of the item.
 	Title, Thumb       string
-	AddedAt, UpdatedAt int64 // seconds
+	AddedAt, UpdatedAt int64 // seconds; 0 = not told
 }
 
 func (w wireItem) parts(section string) []Part {
@@ -280,13 +436,15 @@ func (w wireItem) parts(section string) []Part {
 	for _, m := range w.Media {
 		for _, p := range m.Part {
 			d := p.Duration
-			if d == 0 {
+			if d == 0 && len(m.Part) == 1 { // else it is that of all parts together
 				d = m.Duration
 			}
 			parts = append(parts, Part{
 				Key: string(w.RatingKey), Section: section, Index: len(parts), Path: string(p.File), Size: int64(p.Size),
-				Duration: min(max(0, time.Duration(d)), math.MaxInt64/time.Millisecond) * time.Millisecond,
-				Title:    string(w.Title), Thumb: string(w.Thumb), AddedAt: int64(w.AddedAt), UpdatedAt: int64(w.UpdatedAt),
+				Duration:  min(max(0, time.Duration(d)), math.MaxInt64/time.Millisecond) * time.Millisecond,
+				Deleted:   w.DeletedAt > 0 || m.DeletedAt > 0 || p.DeletedAt > 0,
+				Optimized: m.optimized(),
+				Title:     string(w.Title), Thumb: string(w.Thumb), AddedAt: int64(w.AddedAt), UpdatedAt: int64(w.UpdatedAt),
 			})
 		}
 	}
@@ -297,7 +455,7 @@ func (w wireItem) parts(section string) []Part {
 // actors.
 type Tag struct{ Name, Role, Thumb string }
 
-func tags(all list[wireTag]) []Tag {
+func tags(all tagList) []Tag {
 	out := make([]Tag, 0, len(all))
 	for _, t := range all {
 		if t.Tag != "" {
@@ -316,8 +474,10 @@ type Item struct {
 	Lists               map[string][]Tag
 	Locked              map[string]bool
 	Thumb, Art          string
-	UpdatedAt           int64 // seconds
-	Parts               []Part
+	UpdatedAt           int64 // seconds; 0 = not told
+	// Deleted: it is in Plex's trash.
+	Deleted bool
+	Parts   []Part
 }
 
 func (w wireItem) item() Item {
@@ -326,8 +486,8 @@ func (w wireItem) item() Item {
 		sort = w.Title // Plex leaves it out where it is the same
 	}
 	rating := ""
-	if w.UserRating != nil {
-		rating = strconv.FormatFloat(float64(*w.UserRating), 'f', -1, 64)
+	if w.UserRating.given {
+		rating = strconv.FormatFloat(float64(w.UserRating.number), 'f', -1, 64)
 	}
 	it := Item{
 		Key: string(w.RatingKey), Section: string(w.LibrarySectionID), Title: string(w.Title),
@@ -342,7 +502,7 @@ func (w wireItem) item() Item {
 			"collection": tags(w.Collection), "label": tags(w.Label),
 		},
 		Locked: map[string]bool{},
-		Thumb:  string(w.Thumb), Art: string(w.Art), UpdatedAt: int64(w.UpdatedAt),
+		Thumb:  string(w.Thumb), Art: string(w.Art), UpdatedAt: int64(w.UpdatedAt), Deleted: w.DeletedAt > 0,
 		Parts: w.parts(string(w.LibrarySectionID)),
 	}
 	for _, f := range w.Field {

@@ -8,6 +8,15 @@
 // the history of each field, the requests, and what no good client does
 // ([Server.Violations]).
 //
+// # What it simulates
+//
+// What PlexSync asks Plex: who it is, its libraries of movies, their listings in
+// pages with filters, items in full, edits of fields, tags and locks, ratings,
+// pictures, and scans of a folder; and what comes between: agents that refresh an
+// item, people who edit it, files that come and go, and a network that fails
+// ([Server.Script]). It has no shows, music, playback, accounts or search: a request
+// for those fails and is a violation.
+//
 // # What it rests on
 //
 // The behaviour follows public accounts: Plex's published API description, the

@@ -16,7 +16,7 @@ type edit struct {
 	scalars map[string]string
 	locks   map[string]bool
 	clear   []string // lists to empty
-	remove  []named  // in the order of the query
+	remove  []named  // in the order of the query, not yet read by Options.Removals
 	add     map[string][]indexed
 }
 
@@ -43,6 +43,9 @@ func checkScalar(field, value string) int {
 			return http.StatusInternalServerError
 		}
 	case rating:
+		if field == "userRating" && value == "" {
+			break // it clears
+		}
 		if f, err := strconv.ParseFloat(value, 64); err != nil || !(f >= 0 && f <= 10) {
 			return http.StatusInternalServerError
 		}
@@ -111,11 +114,6 @@ func (e *edit) parseTag(p param, i int) int {
 		switch {
 		case what == ".tag.tag-":
 			for name := range strings.SplitSeq(p.value, ",") {
-				// Each name is encoded once more, so that it may hold commas. One
-				// that was not, and cannot be read as if, is taken as it is.
-				if plain, err := url.PathUnescape(name); err == nil {
-					name = plain
-				}
 				if name != "" {
 					e.remove = append(e.remove, named{field, name})
 				}
@@ -195,10 +193,12 @@ func (c *call) editSection() answer {
 				return page(http.StatusBadRequest)
 			}
 			i, found := slices.BinarySearchFunc(all, n, byKey)
-			if !found {
+			switch {
+			case found:
+				targets = append(targets, all[i])
+			case !c.opt.GoneIs200:
 				return page(http.StatusNotFound)
 			}
-			targets = append(targets, all[i])
 		}
 	}
 	return c.edit(targets, e)
@@ -219,11 +219,12 @@ func (c *call) editItems() answer {
 	}
 	var targets []*item
 	for id := range strings.SplitSeq(c.args[0], ",") {
-		it := c.s.items[parseKey(id)]
-		if it == nil {
+		switch it := c.s.items[parseKey(id)]; {
+		case it != nil:
+			targets = append(targets, it)
+		case !c.opt.GoneIs200:
 			return page(http.StatusNotFound)
 		}
-		targets = append(targets, it)
 	}
 	return c.edit(targets, e)
 }
@@ -248,7 +249,7 @@ func (c *call) edit(targets []*item, e *edit) answer {
 
 // taken reports whether another collection of the section has the name.
 func (s *Server) taken(it *item, title string) bool {
-	t := s.tags[tagID{"collection", s.fold(title)}]
+	t := s.tags[s.tagID("collection", title)]
 	c := s.collections[memberID{it.section, t}]
 	return t != nil && c != nil && c.item != it
 }
@@ -276,15 +277,21 @@ func (s *Server) apply(it *item, e *edit, request int, opt Options) {
 		note(field, "set", e.scalars[field], before != it.scalar(field))
 		touched = touched || field != "userRating"
 	}
-	for _, field := range e.clear {
-		note(field, "clear", "", s.setTags(it, field, nil))
-		touched = touched || opt.TagEditsTouch
+	empty := func() {
+		for _, field := range e.clear {
+			note(field, "clear", "", s.setTags(it, field, nil))
+			touched = touched || opt.TagEditsTouch
+		}
+	}
+	if !opt.ClearLast {
+		empty()
 	}
 	for i, r := range e.remove {
 		if i > 0 && opt.OneRemovalPerPUT {
 			break
 		}
-		note(r.field, "remove", r.name, s.removeTag(it, r.field, r.name))
+		name := s.removedName(it, r, opt.Removals)
+		note(r.field, "remove", name, s.removeTag(it, r.field, name))
 		touched = touched || opt.TagEditsTouch
 	}
 	for _, field := range slices.Sorted(maps.Keys(e.add)) {
@@ -306,6 +313,9 @@ func (s *Server) apply(it *item, e *edit, request int, opt Options) {
 		}
 		touched = touched || opt.TagEditsTouch
 	}
+	if opt.ClearLast {
+		empty()
+	}
 	for _, field := range slices.Sorted(maps.Keys(e.locks)) {
 		if e.locks[field] {
 			note(field, "lock", "", !it.locks[field])
@@ -315,6 +325,18 @@ func (s *Server) apply(it *item, e *edit, request int, opt Options) {
 	if touched {
 		s.touch(it)
 	}
+}
+
+// removedName reads a name of a removal.
+func (s *Server) removedName(it *item, r named, how Decoding) string {
+	plain, err := url.PathUnescape(r.name)
+	if how == DecodeOnce || err != nil {
+		return r.name // one that cannot be read as encoded is taken as it is
+	}
+	if t := s.tags[s.tagID(r.field, r.name)]; how == DecodeBoth && t != nil && it.carries(t) {
+		return r.name
+	}
+	return plain
 }
 
 // renameCollection moves all items of a collection to another tag.
@@ -333,6 +355,18 @@ func (s *Server) renameCollection(it *item, title string) {
 			}
 		}
 	}
+}
+
+// leaveCollection is DELETE /library/collections/{id}/items/{key}.
+func (c *call) leaveCollection() answer {
+	collection, it := c.s.items[parseKey(c.args[0])], c.s.items[parseKey(c.args[1])]
+	if collection == nil || collection.kind != typeCollection || it == nil || !it.carries(collection.tag) {
+		return page(http.StatusNotFound)
+	}
+	name := collection.tag.name
+	c.s.note(it, Write{Request: c.entry.N, By: API, Field: "collection", Op: "remove", Value: name,
+		Changed: c.s.removeTag(it, "collection", name)})
+	return done()
 }
 
 // rate is PUT /:/rate: -1 clears.

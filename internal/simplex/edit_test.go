@@ -73,6 +73,8 @@ func TestScalarEdits(t *testing.T) {
 			map[string]string{"title": "The harbour", "titleSort": "harbour"}},
 		{"an empty title is the file's name", []string{"title.value="},
 			map[string]string{"title": "The harbour", "titleSort": "harbour"}},
+		{"an empty rating clears", []string{"userRating.value="},
+			map[string]string{"title": "The harbour", "titleSort": "harbour"}},
 		{"ratings are numbers", []string{"userRating.value=8.0", "rating.value=7.50"},
 			map[string]string{"title": "The harbour", "titleSort": "harbour", "userRating": "8", "rating": "7.5"}},
 	} {
@@ -80,6 +82,9 @@ func TestScalarEdits(t *testing.T) {
 			s, c, key := oneMovie(t, simplex.Options{}, simplex.ItemSpec{})
 			if test.params[0] == "studio.value=" {
 				c.edit(key, "studio.value=Studio+One")
+			}
+			if test.params[0] == "userRating.value=" {
+				c.edit(key, "userRating.value=7")
 			}
 			c.edit(key, test.params...)
 			equal(t, "fields", item(t, s, key).Scalars, test.want)
@@ -143,7 +148,7 @@ func TestRefusedEditsChangeNothing(t *testing.T) {
 		{"a year for a date", 500, "", "originallyAvailableAt.value=2024"},
 		{"a rating out of range", 500, "", "userRating.value=11"},
 		{"a rating below zero", 500, "", "userRating.value=-1"},
-		{"no rating", 500, "", "userRating.value="},
+		{"no critics' rating", 500, "", "rating.value="},
 		{"a date for a moment", 500, "", "addedAt.value=2024-01-01"},
 		{"a missing item", 404, "/library/sections/1/all", "type=1&id=KEY,999999&title.value=x"},
 		{"a missing item by itself", 404, "/library/metadata/999999", "title.value=x"},
@@ -206,7 +211,8 @@ func TestTagEdits(t *testing.T) {
 			[]string{"genre[0].tag.tag=a", "genre[1].tag.tag=b", "genre[].tag.tag-=x"}, []string{"a", "b"}},
 		{"another spelling is the same tag", simplex.Options{}, []string{"Blonde"},
 			[]string{"genre[0].tag.tag=BLONDE", "genre[].tag.tag-=zzz"}, []string{"Blonde"}},
-		{"another spelling can be removed", simplex.Options{}, []string{"Äther"}, []string{"genre[].tag.tag-=äTHER"}, nil},
+		{"another spelling can be removed", simplex.Options{}, []string{"Äther"}, []string{"genre[].tag.tag-=ÄTHER"}, nil},
+		{"only A to Z are folded", simplex.Options{}, []string{"Äther"}, []string{"genre[0].tag.tag=äther", "genre[].tag.tag-=ÄTHEr"}, []string{"äther"}},
 		{"spellings can be told apart", simplex.Options{TagsKeepCase: true}, []string{"Blonde"},
 			[]string{"genre[0].tag.tag=blonde"}, []string{"Blonde", "blonde"}},
 	} {

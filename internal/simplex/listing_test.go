@@ -174,12 +174,13 @@ func TestListingsArePartialAndDetailsAreNot(t *testing.T) {
 		Parts: []simplex.PartSpec{{File: "/media/a.mp4", Size: 7, Duration: time.Second}}, Title: "One",
 		Scalars: map[string]string{"userRating": "8", "summary": "S", "titleSort": "Uno"},
 		Tags: map[string][]simplex.Tag{"genre": tags("a", "b", "c"), "actor": tags("1", "2", "3", "4"),
-			"director": tags("x", "y"), "label": tags("l"), "collection": tags("k")},
+			"director": tags("v", "w", "x", "y"), "label": tags("l"), "collection": tags("k", "m", "n"),
+			"writer": tags("1", "2", "3"), "country": tags("1", "2", "3")},
 		Locked: []string{"title"}})
 	c := newClient(t, s)
 	count := func(row map[string]any) map[string]int {
 		n := map[string]int{}
-		for _, name := range []string{"Genre", "Role", "Director", "Label", "Collection", "Field", "Media"} {
+		for _, name := range []string{"Genre", "Role", "Director", "Writer", "Country", "Label", "Collection", "Field", "Media"} {
 			list, _ := row[name].([]any)
 			n[name] = len(list)
 		}
@@ -188,9 +189,9 @@ func TestListingsArePartialAndDetailsAreNot(t *testing.T) {
 	listed := c.get("/library/sections/1/all?type=1")["Metadata"].([]any)[0].(map[string]any)
 	full := c.get("/library/metadata/" + key)["Metadata"].([]any)[0].(map[string]any)
 	equal(t, "the listing's lists", count(listed), map[string]int{
-		"Genre": 2, "Role": 3, "Director": 1, "Label": 0, "Collection": 0, "Field": 0, "Media": 1})
+		"Genre": 2, "Role": 3, "Director": 3, "Writer": 2, "Country": 2, "Label": 0, "Collection": 2, "Field": 0, "Media": 1})
 	equal(t, "the details' lists", count(full), map[string]int{
-		"Genre": 3, "Role": 4, "Director": 2, "Label": 1, "Collection": 1, "Field": 1, "Media": 1})
+		"Genre": 3, "Role": 4, "Director": 4, "Writer": 3, "Country": 3, "Label": 1, "Collection": 3, "Field": 1, "Media": 1})
 	for name, want := range map[string]any{
 		"ratingKey": key, "key": "/library/metadata/" + key, "type": "movie", "title": "One", "titleSort": "Uno",
 		"summary": "S", "userRating": 8.0, "addedAt": 1700000000.0, "updatedAt": 1700000000.0, "duration": 1000.0,

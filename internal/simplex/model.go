@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // The types of metadata that the simulator knows, as Plex numbers them.
@@ -78,28 +79,43 @@ type tagID struct{ field, name string }
 
 // tagFor returns the row of a name, made if need be. The first spelling stays.
 func (s *Server) tagFor(field, name string) *tag {
-	id := tagID{field, s.fold(name)}
+	id := s.tagID(field, name)
 	t := s.tags[id]
 	if t == nil {
-		t = &tag{id: s.newID(), field: field, name: name}
+		t = &tag{id: s.newID(), field: field, name: spelled(field, name)}
 		s.tags[id] = t
 		s.tagByID[t.id] = t
 	}
 	return t
 }
 
+func (s *Server) tagID(field, name string) tagID { return tagID{field, s.fold(spelled(field, name))} }
+
 // fold is what two spellings of one tag have in common.
 func (s *Server) fold(name string) string {
 	if s.opt.TagsKeepCase {
 		return name
 	}
+	return nocase(name)
+}
+
+// nocase folds A to Z, as the column of the server's database does.
+func nocase(s string) string {
 	return strings.Map(func(r rune) rune {
-		least := r
-		for next := unicode.SimpleFold(r); next != r; next = unicode.SimpleFold(next) {
-			least = min(least, next)
+		if 'A' <= r && r <= 'Z' {
+			return r + 'a' - 'A'
 		}
-		return least
-	}, name)
+		return r
+	}, s)
+}
+
+// spelled is how a name is kept: labels get a capital first letter.
+func spelled(field, name string) string {
+	if field != "label" {
+		return name
+	}
+	r, n := utf8.DecodeRuneInString(name)
+	return string(unicode.ToUpper(r)) + name[n:]
 }
 
 // An item is a movie or a collection.
@@ -114,6 +130,8 @@ type item struct {
 	year      int
 	addedAt   int64
 	updatedAt int64
+	deletedAt int64              // when it came into the trash, 0 = it is not there
+	silent    bool               // it does not show updatedAt
 	tags      map[string][]assoc // nil until there is one
 	locks     map[string]bool    // true only
 	media     []media
@@ -390,7 +408,7 @@ func (s *Server) addTag(it *item, field string, given Tag) bool {
 
 // removeTag takes a name off; one that is not there is no error.
 func (s *Server) removeTag(it *item, field, name string) bool {
-	t := s.tags[tagID{field, s.fold(name)}]
+	t := s.tags[s.tagID(field, name)]
 	if t == nil || !it.carries(t) {
 		return false
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha1"
 	"encoding/hex"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -18,16 +19,16 @@ import (
 // which the server was seen to answer 500.
 const maxImage = 10_480_000
 
-// A slot is a place for a picture. The list of pictures has a plural name, the
-// choice a singular one.
+// A slot is a place for a picture. The paths to list and to upload have a plural
+// name (posters, arts), the one to choose a singular one.
 type slot struct {
 	field  string // the name of the lock and of the address
-	plural string
+	folder string // in the names of pictures
 }
 
 var (
 	slotPoster = slot{"thumb", "posters"}
-	slotArt    = slot{"art", "arts"}
+	slotArt    = slot{"art", "art"} // seen on real servers, unlike "arts"
 )
 
 func (s slot) of(it *item) *gallery {
@@ -122,16 +123,22 @@ func (s slot) selectPicture(c *call, it *item, uri, op string, changed bool) {
 }
 
 // addPicture keeps a picture under the hash of its bytes: the same bytes are
-// there once, others stay for ever.
+// there once, others stay for ever. With Options.RandomUploads each upload has a
+// name of its own.
 func (s *Server) addPicture(it *item, sl slot, img []byte, by Author) (uri string) {
 	sum := sha1.Sum(img)
 	hash := hex.EncodeToString(sum[:])
 	if s.blobs[hash] == nil {
 		s.blobs[hash] = slices.Clone(img)
 	}
-	p := picture{uri: "upload://" + sl.plural + "/" + hash, sha1: hash}
+	name := hash
+	if s.opt.RandomUploads {
+		sum := sha1.Sum(fmt.Appendf(nil, "upload %d", s.newID()))
+		name = hex.EncodeToString(sum[:])
+	}
+	p := picture{uri: "upload://" + sl.folder + "/" + name, sha1: hash}
 	if by == Agent {
-		p.uri, p.provider = "metadata://"+sl.plural+"/tv.plex.agents.movie_"+hash, "tv.plex.agents.movie"
+		p.uri, p.provider = "metadata://"+sl.folder+"/tv.plex.agents.movie_"+hash, "tv.plex.agents.movie"
 	}
 	if g := sl.of(it); !g.has(p.uri) {
 		g.pictures = append(g.pictures, p)

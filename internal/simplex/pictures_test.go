@@ -75,7 +75,7 @@ func TestAPictureIsSelectedAgainWithoutAnUpload(t *testing.T) {
 	equal(t, "selected", choices(c, base+"/posters"), frame+"* upload://posters/"+hash(picture(t, 1)))
 	c.put(404, base+"/poster", "url="+q("upload://posters/"+hash(picture(t, 2))))
 	c.put(404, base+"/art", "url="+q(frame))
-	c.put(200, base+"/art", "url="+q("upload://arts/"+hash(picture(t, 2))))
+	c.put(200, base+"/art", "url="+q("upload://art/"+hash(picture(t, 2))))
 	equal(t, "locks", item(t, s, key).Locks, []string(nil))
 	status, _ := c.do("DELETE", base+"/posters?url="+q(frame), nil)
 	equal(t, "status of taking a picture away", status, 404)

@@ -26,7 +26,8 @@ func (k kind) writes() bool { return k == write || k == upload }
 type route struct {
 	method, pattern string
 	kind            kind
-	// anyone: not only the owner may. A rating belongs to whom it is by.
+	// anyone: not only the owner may. A rating belongs to whom it is by; the
+	// accounts are the owner's (home-assistant/core issue 181394).
 	anyone bool
 	// serve answers while the library is locked, for reading if the kind is
 	// read. img is the picture of an upload.
@@ -51,6 +52,7 @@ func look(f func(*call) answer) func(*call, []byte) answer {
 var routes = []route{
 	{"GET", "/identity", probe, true, look((*call).identity)},
 	{"GET", "/", read, true, look((*call).root)},
+	{"GET", "/accounts", read, false, look((*call).accounts)},
 	{"GET", "/activities", read, true, look((*call).activities)},
 	{"GET", "/library", read, true, look((*call).library)},
 	{"GET", "/library/sections", read, true, look((*call).listSections)},
@@ -64,6 +66,7 @@ var routes = []route{
 	{"GET", "/library/sections/{id}/{tags}", read, true, look((*call).listTags)},
 	{"GET", "/library/collections/{id}/children", read, true, look((*call).children)},
 	{"GET", "/library/collections/{id}/items", read, true, look((*call).children)},
+	{"DELETE", "/library/collections/{id}/items/{key}", write, false, look((*call).leaveCollection)},
 	{"GET", "/library/metadata/{ids}", read, true, look((*call).details)},
 	{"PUT", "/library/metadata/{ids}", write, false, look((*call).editItems)},
 	{"GET", "/library/metadata/{id}/children", read, true, look((*call).children)},
@@ -133,10 +136,11 @@ func (c *call) identity() answer {
 
 func (c *call) root() answer {
 	n := container(1)
-	owner := !c.opt.NotOwner
-	n.set("allowMediaDeletion", owner)
-	n.set("allowSharing", owner)
-	n.set("allowSync", owner)
+	if !c.opt.NoDeletionFlag {
+		n.set("allowMediaDeletion", true)
+	}
+	n.set("allowSharing", true)
+	n.set("allowSync", true)
 	n.set("claimed", true)
 	n.set("eventStream", true)
 	n.set("friendlyName", c.opt.Name)
@@ -155,6 +159,13 @@ func (c *call) root() answer {
 	n.set("updatedAt", c.s.now())
 	n.set("version", c.opt.Version)
 	n.add(element("Directory", attr{"count", 1}, attr{"key", "library"}, attr{"title", "library"}))
+	return c.show(n)
+}
+
+func (c *call) accounts() answer {
+	n := container(1)
+	n.set("identifier", "com.plexapp.system.accounts")
+	n.add(element("Account", attr{"id", 1}, attr{"key", "/accounts/1"}, attr{"name", "owner"}, attr{"thumb", ""}))
 	return c.show(n)
 }
 

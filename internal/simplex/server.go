@@ -19,8 +19,8 @@ const (
 	// maxBody bounds a request's body in memory; it is far above what an
 	// upload may have.
 	maxBody = 64 << 20
-	// maxServerURL is the length of a URL that the server itself refuses.
-	maxServerURL = 30_000
+	// maxRequestLine is what the server itself takes: method, URL and protocol.
+	maxRequestLine = 8192
 )
 
 // A Server is one Plex Media Server. Make it with [New]. Its methods may be
@@ -34,6 +34,7 @@ type Server struct {
 	opt         Options
 	lastID      int64
 	sections    []*section
+	lastSection int64
 	items       map[int64]*item
 	tags        map[tagID]*tag
 	tagByID     map[int64]*tag
@@ -324,16 +325,16 @@ func (s *Server) serve(r *http.Request, body []byte) (a answer, err error) {
 
 // behindProxy answers what came through.
 func (s *Server) behindProxy(c *call, queryErr error) (answer, error) {
-	url := c.r.URL.RequestURI()
+	line := len(c.r.Method) + len(c.r.URL.RequestURI()) + len("  HTTP/1.1")
 	switch {
 	case c.opt.Maintenance:
 		return answer{status: http.StatusServiceUnavailable, header: http.Header{"Content-Type": {"text/xml;charset=utf-8"}},
 			body: []byte(`<?xml version="1.0" encoding="UTF-8"?>` + "\n" + `<Response code="503" title="Maintenance" ` +
 				`status="Plex Media Server is currently running startup maintenance tasks."/>` + "\n")}, nil
-	case len(url) > maxServerURL:
-		return page(http.StatusBadRequest), nil
-	case c.opt.MaxURL > 0 && len(c.r.Method)+len(url)+len("  HTTP/1.1") > c.opt.MaxURL:
+	case c.opt.MaxURL > 0 && line > c.opt.MaxURL:
 		return page(http.StatusRequestURITooLong), nil
+	case line > maxRequestLine:
+		return page(http.StatusBadRequest), nil
 	}
 	for _, p := range c.query {
 		if isToken(p.key) {
@@ -413,10 +414,8 @@ func (c *call) admit() int {
 	if c.plex("X-Plex-Client-Identifier") == "" {
 		return http.StatusBadRequest
 	}
-	if c.route.kind != read {
-		if c.opt.RefuseWrites || c.opt.NotOwner && !c.route.anyone {
-			return http.StatusForbidden
-		}
+	if c.opt.NotOwner && !c.route.anyone || c.opt.RefuseWrites && c.route.kind != read {
+		return http.StatusForbidden
 	}
 	return http.StatusOK
 }

@@ -37,6 +37,8 @@ type PartSpec struct {
 	Duration time.Duration
 	// Container defaults to the extension.
 	Container string
+	// Optimized marks a version that the server made itself, for some device.
+	Optimized bool
 }
 
 // ItemSpec describes a movie.
@@ -52,6 +54,8 @@ type ItemSpec struct {
 	Locked  []string
 	// AddedAt and UpdatedAt, in seconds since the epoch, default to now.
 	AddedAt, UpdatedAt int64
+	// NoUpdatedAt: it is never shown when the item was updated.
+	NoUpdatedAt bool
 	// NoThumb leaves out the frame that Plex grabs from the video.
 	NoThumb bool
 }
@@ -69,8 +73,9 @@ type Item struct {
 	// Scalars are the fields by edit name, without empty ones and addedAt.
 	Scalars map[string]string
 	Year    int
-	// AddedAt and UpdatedAt are in seconds since the epoch.
-	AddedAt, UpdatedAt int64
+	// AddedAt and UpdatedAt are in seconds since the epoch, and so is DeletedAt,
+	// 0 unless it is in the trash.
+	AddedAt, UpdatedAt, DeletedAt int64
 	// Tags are the lists by edit name, in order, without empty ones.
 	Tags map[string][]Tag
 	// Locks are the names of the locked fields, sorted.
@@ -113,14 +118,143 @@ func (s *Server) AddSection(spec SectionSpec) (key string) {
 	spec.Agent = cmp.Or(spec.Agent, "com.plexapp.agents.none")
 	spec.Scanner = cmp.Or(spec.Scanner, "Plex Video Files Scanner")
 	spec.Language = cmp.Or(spec.Language, "xn")
-	n := int64(len(s.sections) + 1)
+	return strconv.FormatInt(s.addSection(spec).key, 10)
+}
+
+func (s *Server) addSection(spec SectionSpec) *section {
+	s.lastSection++
+	n := s.lastSection
 	now := s.now()
 	sum := sha1.Sum(fmt.Appendf(nil, "section %d of %s", n, s.opt.MachineID))
 	id := hex.EncodeToString(sum[:16])
-	s.sections = append(s.sections, &section{key: n, spec: spec,
+	sec := &section{key: n, spec: spec,
 		uuid:      strings.Join([]string{id[:8], id[8:12], id[12:16], id[16:20], id[20:]}, "-"),
-		createdAt: now, updatedAt: now, scannedAt: now, contentChangedAt: 1, orders: map[string][]*item{}})
-	return strconv.FormatInt(n, 10)
+		createdAt: now, updatedAt: now, scannedAt: now, contentChangedAt: 1, orders: map[string][]*item{}}
+	s.sections = append(s.sections, sec)
+	return sec
+}
+
+// RemoveSection removes a library with everything in it. Its key is not given
+// again.
+func (s *Server) RemoveSection(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeSection(s.mustSection(key))
+}
+
+func (s *Server) removeSection(sec *section) {
+	for _, it := range slices.Clone(sec.items) {
+		s.remove(it)
+	}
+	s.sections = slices.DeleteFunc(s.sections, func(o *section) bool { return o == sec })
+	s.scanning = slices.DeleteFunc(s.scanning, func(r *running) bool { return r.section == sec })
+}
+
+// AddAnew removes a library and adds it again, as people do: the library and its
+// items have new keys, titles are the names of files, and lists, locks, ratings and
+// pictures are gone. What was in the trash, and versions that the server had made
+// itself, do not come back. keys leads from the old keys of items to the new ones.
+func (s *Server) AddAnew(key string) (section string, keys map[string]string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.mustSection(key)
+	specs := map[string]ItemSpec{}
+	var order []string
+	for _, it := range old.items {
+		if spec := it.files(); it.deletedAt == 0 && len(spec.Parts) > 0 {
+			specs[itemKey(it)] = spec
+			order = append(order, itemKey(it))
+		}
+	}
+	s.removeSection(old)
+	sec := s.addSection(old.spec)
+	sec.onDisk = old.onDisk
+	keys = map[string]string{}
+	for _, k := range order {
+		keys[k] = itemKey(s.addItem(sec, specs[k]))
+	}
+	return strconv.FormatInt(sec.key, 10), keys
+}
+
+// files describes an item by its files alone.
+func (it *item) files() ItemSpec {
+	var spec ItemSpec
+	for _, m := range it.media {
+		if m.parts[0].Optimized {
+			continue
+		}
+		spec.Stacked = spec.Stacked || len(m.parts) > 1
+		for _, p := range m.parts {
+			spec.Parts = append(spec.Parts, p.PartSpec)
+		}
+	}
+	return spec
+}
+
+// Trash puts an item into the trash, as a scan does when its files are gone. It
+// stays in listings and details, and can still be edited.
+func (s *Server) Trash(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.mustMovie(key)
+	it.deletedAt = s.now()
+	it.section.contentChangedAt++
+}
+
+// Restore takes an item out of the trash, as a scan does when its files are back.
+func (s *Server) Restore(key string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.mustMovie(key)
+	it.deletedAt = 0
+	it.section.contentChangedAt++
+}
+
+// EmptyTrash removes what is in a library's trash.
+func (s *Server) EmptyTrash(section string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, it := range slices.Clone(s.mustSection(section).items) {
+		if it.deletedAt != 0 {
+			s.remove(it)
+		}
+	}
+}
+
+// Join makes the files of the other items versions of the first, as the server does
+// by itself with films that it takes for one. The others are gone.
+func (s *Server) Join(key string, others ...string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.mustMovie(key)
+	for _, other := range others {
+		o := s.mustMovie(other)
+		if o == it || o.section != it.section {
+			panic("simplex: item " + other + " cannot be joined to " + key)
+		}
+		it.media = append(it.media, o.media...)
+		s.remove(o)
+	}
+}
+
+// Split makes items of their own of all versions of an item but the first and those
+// that the server made itself, and returns their keys. They are new: nothing of what
+// was written is theirs.
+func (s *Server) Split(key string) (keys []string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	it := s.mustMovie(key)
+	versions := it.media
+	it.media = nil
+	for i, m := range versions {
+		if i == 0 || m.parts[0].Optimized {
+			it.media = append(it.media, m)
+			continue
+		}
+		split := item{media: []media{m}}
+		keys = append(keys, itemKey(s.addItem(it.section, split.files())))
+	}
+	return keys
 }
 
 // AddItem puts a movie into a section and returns its rating key.
@@ -161,6 +295,7 @@ func (s *Server) addItem(sec *section, spec ItemSpec) *item {
 	}
 	it.addedAt = cmp.Or(spec.AddedAt, it.addedAt)
 	it.updatedAt = cmp.Or(spec.UpdatedAt, it.updatedAt)
+	it.silent = spec.NoUpdatedAt
 	if !spec.NoThumb {
 		uri := fmt.Sprintf("media://%x/%s.bundle/Contents/Thumbnails/thumb1.jpg", it.key%16, itemKey(it))
 		it.thumb.pictures = []picture{{uri: uri}}
@@ -229,13 +364,7 @@ func (s *Server) Recreate(key string) (newKey string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.mustMovie(key)
-	var spec ItemSpec
-	for _, m := range old.media {
-		spec.Stacked = spec.Stacked || len(m.parts) > 1
-		for _, p := range m.parts {
-			spec.Parts = append(spec.Parts, p.PartSpec)
-		}
-	}
+	spec := old.files()
 	s.remove(old)
 	return itemKey(s.addItem(old.section, spec))
 }
@@ -387,7 +516,7 @@ func (s *Server) Picture(sha1 string) ([]byte, bool) {
 
 func (it *item) snapshot() Item {
 	v := Item{Key: itemKey(it), Section: strconv.FormatInt(it.section.key, 10), GUID: it.guid,
-		Scalars: maps.Clone(it.scalars), Year: it.year, AddedAt: it.addedAt, UpdatedAt: it.updatedAt,
+		Scalars: maps.Clone(it.scalars), Year: it.year, AddedAt: it.addedAt, UpdatedAt: it.updatedAt, DeletedAt: it.deletedAt,
 		Locks: it.snapshotLocks(),
 		Thumb: slotPoster.address(it), Art: slotArt.address(it),
 		PosterSHA1: it.thumb.sha1(), ArtSHA1: it.art.sha1()}
@@ -438,11 +567,12 @@ func (s *Server) mustSection(key string) *section {
 }
 
 func (s *Server) sectionByKey(key string) *section {
-	n, err := strconv.Atoi(key)
-	if err != nil || n < 1 || n > len(s.sections) {
-		return nil
+	for _, sec := range s.sections {
+		if strconv.FormatInt(sec.key, 10) == key {
+			return sec
+		}
 	}
-	return s.sections[n-1]
+	return nil
 }
 
 func (s *Server) mustItem(key string) *item {
@@ -462,11 +592,7 @@ func (s *Server) mustMovie(key string) *item {
 }
 
 func (s *Server) mustScalar(field, value string) {
-	status := checkScalar(field, value)
-	if field == "userRating" && value == "" { // a person takes the stars off
-		status = http.StatusOK
-	}
-	if status != http.StatusOK {
+	if status := checkScalar(field, value); status != http.StatusOK {
 		panic(fmt.Sprintf("simplex: %s cannot be %q", field, value))
 	}
 }

@@ -40,12 +40,6 @@ func (e *edit) flag(key string, dst *bool) {
 	}
 }
 
-func (e *edit) number(key string, dst *float64) {
-	if e.in.has(key) {
-		*dst, _ = e.in[key].(float64)
-	}
-}
-
 func (e *edit) rating(key string, dst **int) {
 	if !e.in.has(key) {
 		return
@@ -209,12 +203,10 @@ func (e *edit) scene(s *Scene) {
 	e.date("date", &s.Date)
 	e.rating("rating100", &s.Rating100)
 	e.flag("organized", &s.Organized)
-	e.number("play_duration", &s.PlayDuration)
 	e.urls(&s.URLs)
 	e.ref("studio_id", &s.StudioID, exists(&e.l.studios))
 	e.ids("performer_ids", &s.PerformerIDs, exists(&e.l.performers))
 	e.ids("tag_ids", &s.TagIDs, exists(&e.l.tags))
-	e.ids("gallery_ids", &s.GalleryIDs, exists(&e.l.galleries))
 	e.sceneGroups(s)
 	e.stashIDs(&s.StashIDs, e.now)
 	if e.in.str("cover_image") != "" {
@@ -228,6 +220,11 @@ func (e *edit) scene(s *Scene) {
 			primary := s.Files[i]
 			s.dropFile(primary)
 			s.Files = append([]*File{primary}, s.Files...)
+		}
+	}
+	for _, key := range []string{"gallery_ids", "o_counter", "play_count", "play_duration", "resume_time"} {
+		if e.in[key] != nil {
+			e.fail(fmt.Errorf("simstash: %s of scenes is not simulated", key))
 		}
 	}
 	if e.in.has("title") && s.Title == "" && len(s.Files) == 0 {

@@ -137,11 +137,9 @@ func shapes(typ string) *shape {
 		return &shape{keys: studio}
 	case "StudioUpdateInput":
 		return &shape{keys: append([]string{"id"}, studio...)}
-	case "GalleryUpdateInput":
-		return &shape{keys: []string{"clientMutationId", "id", "title", "code", "urls", "date", "details", "photographer", "rating100", "organized", "scene_ids", "studio_id", "tag_ids", "performer_ids", "primary_file_id", "url"}}
 	case "SceneDestroyInput":
 		return &shape{keys: []string{"id", "delete_file", "delete_generated"}}
-	case "ScenesDestroyInput", "GalleryDestroyInput":
+	case "ScenesDestroyInput":
 		return &shape{keys: []string{"ids", "delete_file", "delete_generated"}}
 	case "StashIDInput":
 		return &shape{keys: []string{"stash_id", "endpoint", "updated_at"}}

@@ -26,18 +26,13 @@ type Scene struct {
 
 	PerformerIDs []int64
 	TagIDs       []int64
-	GalleryIDs   []int64
 	Groups       []SceneGroup
 	StashIDs     []StashID
 	Files        []*File // the first is the primary one
 
-	Cover        []byte    // nil: the placeholder is served
-	CreatedAt    time.Time // zero in AddScene: now
-	UpdatedAt    time.Time // zero in AddScene: CreatedAt. Whole seconds, as in Stash
-	PlayHistory  []time.Time
-	OHistory     []time.Time
-	ResumeTime   float64
-	PlayDuration float64
+	Cover     []byte    // nil: the placeholder is served
+	CreatedAt time.Time // zero in AddScene: now
+	UpdatedAt time.Time // zero in AddScene: CreatedAt. Whole seconds, as in Stash
 }
 
 // SceneGroup says that a scene belongs to a group.
@@ -171,26 +166,6 @@ type Group struct {
 	UpdatedAt  time.Time
 }
 
-// gallery and marker exist so far as scenes show them and their hooks fire.
-type gallery struct {
-	ID        int64
-	Title     string
-	CreatedAt time.Time
-	UpdatedAt time.Time
-}
-
-type marker struct {
-	ID         int64
-	Title      string
-	Seconds    float64
-	EndSeconds *float64
-	SceneID    int64
-	PrimaryTag int64
-	TagIDs     []int64
-	CreatedAt  time.Time
-	UpdatedAt  time.Time
-}
-
 type folder struct {
 	id        int64
 	path      string
@@ -248,8 +223,6 @@ type library struct {
 	studios    table[Studio]
 	tags       table[Tag]
 	groups     table[Group]
-	galleries  table[gallery]
-	markers    table[marker]
 	folders    table[folder]
 
 	folderByPath map[string]*folder

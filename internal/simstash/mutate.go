@@ -83,8 +83,6 @@ func mutationFields() map[string]resolver {
 	})
 	m["performerMerge"] = mergePerformers
 	m["tagsMerge"] = mergeTags
-	markerMutations(m)
-	galleryMutations(m)
 	serverMutations(m)
 	return m
 }
@@ -300,12 +298,6 @@ func (l *library) replaceTag(old, new int64) {
 	for _, v := range l.tags.byID {
 		in(&v.ParentIDs)
 	}
-	for _, v := range l.markers.byID {
-		in(&v.TagIDs)
-		if v.PrimaryTag == old && new != 0 {
-			v.PrimaryTag = new
-		}
-	}
 }
 
 // mergePerformers fires no hook and leaves the scenes' updated_at alone.
@@ -387,140 +379,6 @@ func mergeTags(c *call, _ any, a args) (any, error) {
 	}
 	c.fire("Tag.Merge.Post", dest, hookInput("TagsMergeInput", in), nil)
 	return refetch(c, func(l *library) *table[Tag] { return &l.tags }, dest)
-}
-
-func markerMutations(m map[string]resolver) {
-	tab := func(l *library) *table[marker] { return &l.markers }
-	apply := func(e *edit, v *marker) {
-		e.text("title", &v.Title)
-		e.number("seconds", &v.Seconds)
-		e.ref("scene_id", &v.SceneID, exists(&e.l.scenes))
-		e.ref("primary_tag_id", &v.PrimaryTag, exists(&e.l.tags))
-		e.ids("tag_ids", &v.TagIDs, exists(&e.l.tags))
-		if f, ok := e.in["end_seconds"].(float64); ok {
-			v.EndSeconds = &f
-		}
-	}
-	k := kind[marker]{
-		name: "scene marker", table: tab, apply: apply, check: func(*library, *marker) error { return nil },
-		meta: func(v *marker) (*int64, *time.Time, *time.Time) { return &v.ID, &v.CreatedAt, &v.UpdatedAt },
-	}
-	m["sceneMarkerCreate"] = func(c *call, _ any, a args) (any, error) {
-		in := a.sub("input")
-		var id int64
-		err := c.commit(func(l *library, now time.Time) error {
-			v := &marker{CreatedAt: now, UpdatedAt: now}
-			e := &edit{in: in, l: l, now: c.s.now()}
-			if apply(e, v); e.err != nil {
-				return e.err
-			}
-			v.ID = l.markers.next(0)
-			id = v.ID
-			l.markers.put(id, v)
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		c.fire("SceneMarker.Create.Post", id, hookInput("SceneMarkerCreateInput", in), nil)
-		return refetch(c, tab, id)
-	}
-	m["sceneMarkerUpdate"] = func(c *call, _ any, a args) (any, error) {
-		in := a.sub("input")
-		id, err := parseID(in.str("id"))
-		if err != nil {
-			return nil, fmt.Errorf("converting id: %w", err)
-		}
-		if err := changeAll(c, k, []int64{id}, []args{in}); err != nil {
-			return nil, err
-		}
-		c.fire("SceneMarker.Update.Post", id, hookInput("SceneMarkerUpdateInput", in), in)
-		return refetch(c, tab, id)
-	}
-	destroy := func(c *call, given []string) (any, error) {
-		ids, err := parseIDs(given)
-		if err != nil {
-			return nil, fmt.Errorf("converting ids: %w", err)
-		}
-		err = c.commit(func(l *library, _ time.Time) error {
-			for _, id := range ids {
-				if l.markers.get(id) == nil {
-					return fmt.Errorf("scene marker with id %d not found", id)
-				}
-			}
-			for _, id := range ids {
-				l.markers.del(id)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		for _, id := range ids {
-			c.fire("SceneMarker.Destroy.Post", id, given, nil)
-		}
-		return true, c.ctx.Err()
-	}
-	m["sceneMarkerDestroy"] = func(c *call, _ any, a args) (any, error) { return destroy(c, []string{a.str("id")}) }
-	m["sceneMarkersDestroy"] = func(c *call, _ any, a args) (any, error) { return destroy(c, a.strs("ids")) }
-}
-
-func galleryMutations(m map[string]resolver) {
-	tab := func(l *library) *table[gallery] { return &l.galleries }
-	k := kind[gallery]{
-		name: "gallery", table: tab, check: func(*library, *gallery) error { return nil },
-		apply: func(e *edit, g *gallery) { e.text("title", &g.Title) },
-		meta:  func(g *gallery) (*int64, *time.Time, *time.Time) { return &g.ID, &g.CreatedAt, &g.UpdatedAt },
-	}
-	m["galleryCreate"] = func(c *call, _ any, a args) (any, error) {
-		in := a.sub("input")
-		var id int64
-		c.commit(func(l *library, now time.Time) error {
-			id = l.galleries.next(0)
-			l.galleries.put(id, &gallery{ID: id, Title: strings.TrimSpace(in.str("title")), CreatedAt: now, UpdatedAt: now})
-			return nil
-		})
-		c.fire("Gallery.Create.Post", id, hookInput("GalleryCreateInput", in), nil)
-		return refetch(c, tab, id)
-	}
-	m["galleryUpdate"] = func(c *call, _ any, a args) (any, error) {
-		in := a.sub("input")
-		id, err := parseID(in.str("id"))
-		if err != nil {
-			return nil, fmt.Errorf("converting id: %w", err)
-		}
-		if err := changeAll(c, k, []int64{id}, []args{in}); err != nil {
-			return nil, err
-		}
-		c.fire("Gallery.Update.Post", id, hookInput("GalleryUpdateInput", in), in)
-		return refetch(c, tab, id)
-	}
-	m["galleryDestroy"] = func(c *call, _ any, a args) (any, error) {
-		in := a.sub("input")
-		ids, err := parseIDs(in.strs("ids"))
-		if err != nil {
-			return nil, fmt.Errorf("converting ids: %w", err)
-		}
-		err = c.commit(func(l *library, _ time.Time) error {
-			for _, id := range ids {
-				if l.galleries.get(id) == nil {
-					return fmt.Errorf("gallery with id %d not found", id)
-				}
-			}
-			for _, id := range ids {
-				l.galleries.del(id)
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		input := append(hookInput("GalleryDestroyInput", in), member{"checksum", ""}, member{"path", ""})
-		for _, id := range ids {
-			c.fire("Gallery.Destroy.Post", id, input, nil)
-		}
-		return true, c.ctx.Err()
-	}
 }
 
 // serverMutations are about plugins, jobs and tasks.

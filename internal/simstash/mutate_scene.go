@@ -137,7 +137,6 @@ func sceneMutations(m map[string]resolver) {
 		})
 		return "todo", nil
 	}
-	historyMutations(m)
 }
 
 func (s *Scene) dropFile(f *File) {
@@ -222,11 +221,6 @@ func (s *Server) removeScene(l *library, sc *Scene, deleteFiles bool) gone {
 			s.disk.remove(f.Path)
 		}
 	}
-	for _, id := range slices.Clone(l.markers.ids) {
-		if l.markers.get(id).SceneID == sc.ID {
-			l.markers.del(id)
-		}
-	}
 	l.scenes.del(sc.ID)
 	return g
 }
@@ -275,6 +269,9 @@ func mergeScenes(c *call, _ any, a args) (any, error) {
 	}
 	sources = merge(nil, sources, "SET")
 	err = c.commit(func(l *library, now time.Time) error {
+		if in.flag("play_history") || in.flag("o_history") {
+			return errors.New("simstash: merging histories is not simulated")
+		}
 		if slices.Contains(sources, dest) {
 			return errors.New("destination scene cannot be in source list")
 		}
@@ -286,17 +283,8 @@ func mergeScenes(c *call, _ any, a args) (any, error) {
 		next := *l.scenes.get(dest)
 		next.Files = slices.Clone(next.Files)
 		for _, id := range sources {
-			src := l.scenes.get(id)
-			next.Files = append(next.Files, src.Files...)
-			if in.flag("play_history") {
-				next.PlayHistory = append(slices.Clone(next.PlayHistory), src.PlayHistory...)
-			}
-			if in.flag("o_history") {
-				next.OHistory = append(slices.Clone(next.OHistory), src.OHistory...)
-			}
+			next.Files = append(next.Files, l.scenes.get(id).Files...)
 		}
-		slices.SortFunc(next.PlayHistory, time.Time.Compare)
-		slices.SortFunc(next.OHistory, time.Time.Compare)
 		values := args{}
 		for k, v := range in.sub("values") {
 			if k != "primary_file_id" { // it cannot be changed by a merge
@@ -310,11 +298,6 @@ func mergeScenes(c *call, _ any, a args) (any, error) {
 		next.UpdatedAt = now
 		for _, f := range next.Files {
 			f.scene = dest
-		}
-		for _, m := range l.markers.byID {
-			if slices.Contains(sources, m.SceneID) {
-				m.SceneID = dest
-			}
 		}
 		*l.scenes.get(dest) = next
 		for _, id := range sources {
@@ -376,116 +359,4 @@ func moveFiles(c *call, _ any, a args) (any, error) {
 		}
 		return nil
 	})
-}
-
-// historyMutations are about plays and the O counter: no hook, same updated_at.
-func historyMutations(m map[string]resolver) {
-	plays := func(s *Scene) *[]time.Time { return &s.PlayHistory }
-	os := func(s *Scene) *[]time.Time { return &s.OHistory }
-	change := func(c *call, a args, of func(*Scene) *[]time.Time, f func(have, given []time.Time) []time.Time) ([]time.Time, error) {
-		id, err := parseID(a.str("id"))
-		if err != nil {
-			return nil, fmt.Errorf("converting id: %w", err)
-		}
-		var given []time.Time
-		for _, s := range a.strs("times") {
-			t, err := time.Parse(time.RFC3339Nano, s)
-			if err != nil {
-				return nil, err
-			}
-			given = append(given, t)
-		}
-		var out []time.Time
-		return out, c.commit(func(l *library, now time.Time) error {
-			sc := l.scenes.get(id)
-			if sc == nil {
-				return fmt.Errorf("scene with id %d not found", id)
-			}
-			if len(given) == 0 {
-				given = []time.Time{now}
-			}
-			list := of(sc)
-			*list = f(slices.Clone(*list), given)
-			slices.SortFunc(*list, time.Time.Compare)
-			return nil
-		})
-	}
-	add := func(have, given []time.Time) []time.Time { return append(have, given...) }
-	drop := func(times bool) func(have, given []time.Time) []time.Time {
-		return func(have, given []time.Time) []time.Time {
-			if !times { // the latest
-				return have[:max(len(have)-1, 0)]
-			}
-			return slices.DeleteFunc(have, func(t time.Time) bool { return slices.ContainsFunc(given, t.Equal) })
-		}
-	}
-	none := func([]time.Time, []time.Time) []time.Time { return nil }
-	number := func(of func(*Scene) *[]time.Time, f func(have, given []time.Time) []time.Time) resolver {
-		return func(c *call, _ any, a args) (any, error) {
-			if _, err := change(c, a, of, f); err != nil {
-				return nil, err
-			}
-			return int64(len(c.history(a, of))), nil
-		}
-	}
-	history := func(of func(*Scene) *[]time.Time, f func(times bool) func(have, given []time.Time) []time.Time) resolver {
-		return func(c *call, _ any, a args) (any, error) {
-			if _, err := change(c, a, of, f(len(a.strs("times")) > 0)); err != nil {
-				return nil, err
-			}
-			list := c.history(a, of)
-			return rec{"count": int64(len(list)), "history": newestFirst(list)}, nil
-		}
-	}
-	adding := func(bool) func(have, given []time.Time) []time.Time { return add }
-	m["sceneAddPlay"], m["sceneAddO"] = history(plays, adding), history(os, adding)
-	m["sceneDeletePlay"], m["sceneDeleteO"] = history(plays, drop), history(os, drop)
-	m["sceneIncrementPlayCount"], m["sceneIncrementO"] = number(plays, add), number(os, add)
-	m["sceneDecrementO"] = number(os, drop(false))
-	m["sceneResetPlayCount"], m["sceneResetO"] = number(plays, none), number(os, none)
-	m["sceneSaveActivity"] = func(c *call, _ any, a args) (any, error) {
-		return c.activity(a, func(s *Scene) {
-			if t, ok := a["resume_time"].(float64); ok {
-				s.ResumeTime = t
-			}
-			if d, ok := a["playDuration"].(float64); ok {
-				s.PlayDuration += d
-			}
-		})
-	}
-	m["sceneResetActivity"] = func(c *call, _ any, a args) (any, error) {
-		return c.activity(a, func(s *Scene) {
-			if a.flag("reset_resume") {
-				s.ResumeTime = 0
-			}
-			if a.flag("reset_duration") {
-				s.PlayDuration = 0
-			}
-		})
-	}
-}
-
-func (c *call) activity(a args, f func(*Scene)) (any, error) {
-	id, err := parseID(a.str("id"))
-	if err != nil {
-		return nil, fmt.Errorf("converting id: %w", err)
-	}
-	return true, c.commit(func(l *library, _ time.Time) error {
-		sc := l.scenes.get(id)
-		if sc == nil {
-			return fmt.Errorf("scene with id %d not found", id)
-		}
-		f(sc)
-		return nil
-	})
-}
-
-func (c *call) history(a args, of func(*Scene) *[]time.Time) []time.Time {
-	id, _ := parseID(a.str("id"))
-	c.s.mu.RLock()
-	defer c.s.mu.RUnlock()
-	if sc := c.s.lib.scenes.get(id); sc != nil {
-		return *of(sc)
-	}
-	return nil
 }

@@ -99,12 +99,8 @@ func drive(t *testing.T, s *Server, e recordedEvent) (map[string]any, error) {
 	switch e.Event {
 	case "performerMerge p3->p2":
 		return run(`mutation { performerMerge(input: {source: ["3"], destination: "2"}) { id } }`, nil)
-	case "sceneAddPlay", "sceneDeletePlay", "sceneAddO":
-		return run(`mutation { `+e.Event+`(id: 20) { count } }`, nil)
-	case "sceneIncrementPlayCount", "sceneResetO", "sceneResetPlayCount", "sceneGenerateScreenshot":
-		return run(`mutation { `+e.Event+`(id: 20) }`, nil)
-	case "sceneSaveActivity":
-		return run(`mutation { sceneSaveActivity(id: 20, resume_time: 0.7, playDuration: 2.2) }`, nil)
+	case "sceneGenerateScreenshot":
+		return run(`mutation { sceneGenerateScreenshot(id: 20) }`, nil)
 	case "sceneCreate":
 		return run(`mutation { sceneCreate(input: {title: "Created"}) { id } }`, nil)
 	case "sceneAssignFile (dup file2 -> created scene)":
@@ -142,8 +138,6 @@ func drive(t *testing.T, s *Server, e recordedEvent) (map[string]any, error) {
 		return run(`mutation { metadataIdentify(input: {sources: []}) }`, nil)
 	case "metadataGenerate covers":
 		return run(`mutation { metadataGenerate(input: {covers: true}) }`, nil)
-	case "sceneMarkerDestroy":
-		return run(`mutation { sceneMarkerDestroy(id: 1) }`, nil)
 	}
 	// What remains can be told from the recorded document: the mutation's name is
 	// the event's first word, its argument the hook's input.
@@ -180,17 +174,42 @@ func deepFirst(v any) any {
 	return v
 }
 
-// skipped are events that are not simulated: direct SQL.
-var skipped = []string{"execSQL update title"}
+// skipped are events that are not simulated: direct SQL; and markers, galleries, plays and
+// the O counter, because PlexSync neither asks for them nor listens to their hooks, and
+// none of them changes what a scene shows.
+var skipped = []string{
+	"execSQL update title",
+	"galleryCreate", "galleryUpdate", "galleryDestroy",
+	"sceneMarkerCreate", "sceneMarkerUpdate", "sceneMarkerDestroy",
+	"sceneAddPlay", "sceneIncrementPlayCount", "sceneDeletePlay", "sceneResetPlayCount",
+	"sceneAddO", "sceneResetO", "sceneSaveActivity",
+}
+
+// recordedEvents are those that are simulated, without the galleries of the one scene
+// that was given some.
+func recordedEvents(t *testing.T) []recordedEvent {
+	t.Helper()
+	var all []recordedEvent
+	readJSON(t, "events.json", &all)
+	known := len(all)
+	all = slices.DeleteFunc(all, func(e recordedEvent) bool { return slices.Contains(skipped, e.Event) })
+	if known-len(all) != len(skipped) {
+		t.Fatalf("of the events to be skipped only %d are recorded", known-len(all))
+	}
+	for _, e := range all {
+		for i, h := range e.Hooks {
+			if input, ok := h.Input.(map[string]any); ok && input["gallery_ids"] != nil {
+				input["gallery_ids"] = nil
+				e.Hooks[i].InputFields = slices.DeleteFunc(h.InputFields, func(f string) bool { return f == "gallery_ids" })
+			}
+		}
+	}
+	return all
+}
 
 func TestEveryRecordedEventFiresTheRecordedHooks(t *testing.T) {
-	var events []recordedEvent
-	readJSON(t, "events.json", &events)
 	s := recordedLibrary(t)
-	for _, e := range events {
-		if slices.Contains(skipped, e.Event) {
-			continue
-		}
+	for _, e := range recordedEvents(t) {
 		s.ResetHookEvents()
 		result, err := drive(t, s, e)
 		if wrong := e.Error != nil; wrong != (err != nil) {
@@ -303,8 +322,6 @@ func TestHookDocumentsHaveTheRecordedForm(t *testing.T) {
 }
 
 func TestRecordedSceneQueriesGetTheRecordedAnswers(t *testing.T) {
-	var events []recordedEvent
-	readJSON(t, "events.json", &events)
 	var queries map[string]struct {
 		Query     string
 		Variables map[string]any
@@ -312,15 +329,14 @@ func TestRecordedSceneQueriesGetTheRecordedAnswers(t *testing.T) {
 	}
 	readJSON(t, "scene-full.json", &queries)
 	s := recordedLibrary(t)
-	for _, e := range events { // the queries were recorded about here
+	for _, e := range recordedEvents(t) { // the queries were recorded about here
 		if e.Event == "sceneGenerateScreenshot" {
 			break
 		}
-		if !strings.HasPrefix(e.Event, "sceneReset") {
-			drive(t, s, e)
-		}
+		drive(t, s, e)
 	}
 	for name, q := range queries {
+		q.Query = unasked.ReplaceAllString(q.Query, "")
 		body := pretty(map[string]any{"query": q.Query, "variables": q.Variables})
 		status, text, _ := post(t, s.Transport(), body, nil)
 		var got any
@@ -335,6 +351,10 @@ func TestRecordedSceneQueriesGetTheRecordedAnswers(t *testing.T) {
 	}
 }
 
+// unasked are the fields that were asked for in the recordings and are not simulated, as
+// they stand in a query.
+var unasked = regexp.MustCompile(`\b(o_counter|last_played_at|resume_time|play_duration|play_count|play_history|o_history|(scene_markers|galleries)\{[^}]*\})`)
+
 var (
 	isoTime = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$`)
 	urlTime = regexp.MustCompile(`t=\d+`)
@@ -348,6 +368,9 @@ func normalScene(key string, v any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for k, e := range v {
+			if unasked.MatchString(k + "{}") {
+				continue
+			}
 			if out[k] = normalScene(k, e); k == "parent_folder_id" || k == "id" && key == "parent_folder" {
 				out[k] = "<folder>"
 			}

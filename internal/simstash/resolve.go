@@ -27,8 +27,6 @@ var resolvers = sync.OnceValue(func() map[string]map[string]resolver {
 		"Studio":       studioFields(),
 		"Tag":          tagFields(),
 		"Group":        groupFields(),
-		"SceneMarker":  markerFields(),
-		"Gallery":      galleryFields(),
 		"ConfigResult": {"plugins": configPlugins},
 		"StashID":      stashIDFields(),
 	}
@@ -121,7 +119,6 @@ func (c *call) imageURL(kind string, id int64, what string, updated time.Time, h
 }
 
 func sceneFields() map[string]resolver {
-	count := func(list []time.Time) int64 { return int64(len(list)) }
 	return map[string]resolver{
 		"id":                of(func(s *Scene) any { return s.ID }),
 		"title":             of(func(s *Scene) any { return s.Title }),
@@ -133,36 +130,14 @@ func sceneFields() map[string]resolver {
 		"date":              of(func(s *Scene) any { return optional(s.Date) }),
 		"rating100":         of(func(s *Scene) any { return s.Rating100 }),
 		"organized":         of(func(s *Scene) any { return s.Organized }),
-		"o_counter":         of(func(s *Scene) any { return count(s.OHistory) }),
 		"interactive":       of(func(*Scene) any { return false }),
 		"interactive_speed": of(func(*Scene) any { return nil }),
 		"captions":          of(func(*Scene) any { return nil }),
 		"created_at":        of(func(s *Scene) any { return s.CreatedAt }),
 		"updated_at":        of(func(s *Scene) any { return s.UpdatedAt }),
-		"last_played_at": of(func(s *Scene) any {
-			if len(s.PlayHistory) == 0 {
-				return nil
-			}
-			return s.PlayHistory[len(s.PlayHistory)-1]
-		}),
-		"resume_time":   of(func(s *Scene) any { return s.ResumeTime }),
-		"play_duration": of(func(s *Scene) any { return s.PlayDuration }),
-		"play_count":    of(func(s *Scene) any { return count(s.PlayHistory) }),
-		"play_history":  of(func(s *Scene) any { return newestFirst(s.PlayHistory) }),
-		"o_history":     of(func(s *Scene) any { return newestFirst(s.OHistory) }),
-		"files":         of(func(s *Scene) any { return append([]*File{}, s.Files...) }),
-		"paths":         with(scenePaths),
-		"scene_markers": with(func(c *call, s *Scene) any {
-			out := []*marker{}
-			for _, id := range c.s.lib.markers.ids {
-				if m := c.s.lib.markers.get(id); m.SceneID == s.ID {
-					out = append(out, m)
-				}
-			}
-			return out
-		}),
-		"galleries": with(func(c *call, s *Scene) any { return pick(&c.s.lib.galleries, s.GalleryIDs) }),
-		"studio":    with(func(c *call, s *Scene) any { return one(&c.s.lib.studios, s.StudioID) }),
+		"files":             of(func(s *Scene) any { return append([]*File{}, s.Files...) }),
+		"paths":             with(scenePaths),
+		"studio":            with(func(c *call, s *Scene) any { return one(&c.s.lib.studios, s.StudioID) }),
 		"groups": with(func(c *call, s *Scene) any {
 			out := []rec{}
 			for _, g := range s.Groups {
@@ -183,12 +158,6 @@ func sceneFields() map[string]resolver {
 		}),
 		"stash_ids": of(func(s *Scene) any { return stashIDList(s.StashIDs) }),
 	}
-}
-
-func newestFirst(times []time.Time) []time.Time {
-	out := append([]time.Time{}, times...)
-	slices.Reverse(out)
-	return out
 }
 
 func scenePaths(c *call, s *Scene) any {
@@ -445,31 +414,6 @@ func (s *Scene) groupIDs() []int64 {
 
 func overlap(a, b []int64) bool {
 	return slices.ContainsFunc(a, func(v int64) bool { return slices.Contains(b, v) })
-}
-
-func markerFields() map[string]resolver {
-	of := of[marker]
-	return map[string]resolver{
-		"id":          of(func(m *marker) any { return m.ID }),
-		"title":       of(func(m *marker) any { return m.Title }),
-		"seconds":     of(func(m *marker) any { return m.Seconds }),
-		"end_seconds": of(func(m *marker) any { return m.EndSeconds }),
-		"created_at":  of(func(m *marker) any { return m.CreatedAt }),
-		"updated_at":  of(func(m *marker) any { return m.UpdatedAt }),
-		"scene":       with(func(c *call, m *marker) any { return one(&c.s.lib.scenes, m.SceneID) }),
-		"primary_tag": with(func(c *call, m *marker) any { return one(&c.s.lib.tags, m.PrimaryTag) }),
-		"tags":        with(func(c *call, m *marker) any { return c.s.lib.tagList(m.TagIDs) }),
-	}
-}
-
-func galleryFields() map[string]resolver {
-	of := of[gallery]
-	return map[string]resolver{
-		"id":         of(func(g *gallery) any { return g.ID }),
-		"title":      of(func(g *gallery) any { return g.Title }),
-		"created_at": of(func(g *gallery) any { return g.CreatedAt }),
-		"updated_at": of(func(g *gallery) any { return g.UpdatedAt }),
-	}
 }
 
 func configPlugins(c *call, _ any, a args) (any, error) {

@@ -58,7 +58,8 @@ type catalogue struct {
 	prunes bool
 
 	machine   string // "" until Plex has said who it is
-	known     Known  // of that server
+	version   string
+	known     Known // of that server
 	libraries []Library
 	read      freshness // has been seen to, one more than the value
 	full      bool      // it was listed in full
@@ -100,7 +101,7 @@ func (c *catalogue) meet(ctx context.Context) error {
 	if c.known, err = c.servers.Server(ctx, machine); err != nil {
 		return err
 	}
-	c.machine = machine
+	c.machine, c.version = machine, version
 	return nil
 }
 
@@ -110,6 +111,9 @@ func (c *catalogue) memory() MemoryReader { return c.known }
 func (c *catalogue) server() Known        { return c.known }
 
 func (c *catalogue) machineID() string { return c.machine }
+
+// serverVersion tells the server and its version from others.
+func (c *catalogue) serverVersion() string { return c.machine + " " + c.version }
 
 // open asks Plex which libraries it has, once.
 func (c *catalogue) open(ctx context.Context) error {

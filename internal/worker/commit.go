@@ -23,16 +23,16 @@ type committer struct {
 	notes Notes
 	// server is what is known of the server that is written to.
 	server  func() Known
-	machine func() string // its identifier
+	version func() string // tells the server and its version from others
 	pace    pace
 	stopped func() bool
 
-	learn sync.Once
-	mu    sync.Mutex // guards all below
-	// dropsSeveral: this Plex honours several removals in one request.
-	dropsSeveral bool
-	scanned      map[folder]bool // that Plex was asked to scan
-	logged       int             // scenes told at info level
+	learning sync.Mutex // guards learnt, also while it is read and stored
+	learnt   *learnt    // of this server; nil until it was needed
+
+	mu      sync.Mutex      // guards all below
+	scanned map[folder]bool // that Plex was asked to scan
+	logged  int             // scenes told at info level
 	// written are the items, by key, that were written and not read back since.
 	written map[string]written
 	// resent are those of them whose edit Plex had ignored once.
@@ -143,7 +143,7 @@ func (c *committer) dropLabels(ctx context.Context, r job.Pushed) error {
 		}
 		// One by one: accounts differ about several.
 		e := merge.Edit{Lists: []merge.ListEdit{{Field: merge.Label, Remove: []string{t.Name}}}}
-		if err := c.plex.Edit(ctx, items[0].Section, r.Key, e, false); err != nil && job.StatusOf(err) != 404 {
+		if err := c.plex.Edit(ctx, items[0].Section, r.Key, e); err != nil && job.StatusOf(err) != 404 {
 			return err
 		}
 	}

@@ -111,7 +111,7 @@ func (w *Worker) newDrain() *drain {
 	p := newPlanner(w.env, w.stash, w.plex, w.store, c, g.confirm, g.isStopped)
 	d := &drain{
 		env: w.env, jobs: w.store, notes: w.store, servers: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
-		committer: &committer{env: w.env, plex: w.plex, server: c.server, machine: c.machineID, notes: w.store, stopped: g.isStopped},
+		committer: &committer{env: w.env, plex: w.plex, server: c.server, version: c.serverVersion, notes: w.store, stopped: g.isStopped},
 		progress:  &progress{report: w.progress},
 		logDLQ:    w.LogDLQ,
 		run:       job.Run{Token: token(), Started: w.now()},

@@ -18,6 +18,8 @@ import (
 type Explanation struct {
 	Scene int64  `json:"scene"`
 	Title string `json:"title"`
+	// Machine is the identifier of the Plex server that was asked; "" if it did not answer.
+	Machine string `json:"machine"`
 	// Decision is the whole in one sentence.
 	Decision string          `json:"decision"`
 	Files    []ExplainedFile `json:"files"`
@@ -106,6 +108,7 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 	e := Explanation{Scene: scene, Files: []ExplainedFile{}, Steps: []ExplainedStep{}, Items: []ExplainedItem{}}
 	p := w.onlooker()
 	x := p.planFully(ctx, scene)
+	e.Machine = p.catalogue.machineID()
 	memory := p.catalogue.memory()
 	if memory == nil { // Plex could not be asked who it is
 		current, err := w.store.Current(ctx)

@@ -219,12 +219,21 @@ type PlexReader interface {
 
 // PlexWriter changes Plex.
 type PlexWriter interface {
-	// Edit brings e to the item; idempotent. long allows URLs that a proxy might
-	// refuse, for a list that does not fit otherwise.
-	Edit(ctx context.Context, section, key string, e merge.Edit, long bool) error
-	// Chunked reports whether e has a list that does not fit into one request, so
-	// that a Plex which replaces lists would keep only its end.
-	Chunked(section, key string, e merge.Edit) bool
+	// Edit brings e to the item; idempotent. ErrUnremovable says that all of it is
+	// written but the removal of some names.
+	Edit(ctx context.Context, section, key string, e merge.Edit) error
+	// RemovalKinds are the kinds of names that e removes. A server that heeds one of a
+	// kind heeds all of it; one that does not answers as if it did, so the first of
+	// each kind has to be read back. IgnoredRemovals are those of which nothing went:
+	// still is what then was still to be done after written.
+	RemovalKinds(e merge.Edit) []string
+	IgnoredRemovals(written, still merge.Edit) []string
+	// Habits is what was learnt of how this server reads edits, to be kept for it, and
+	// SetHabits what was learnt before; "" is nothing. OtherRemovals writes removals the
+	// other way from now on, unless Habits have changed since they were habits.
+	Habits() string
+	SetHabits(habits string)
+	OtherRemovals(habits string)
 	// SetPicture makes img the item's picture; idempotent, and never uploads the
 	// same bytes twice. A picture that Plex would not take is ErrPicture.
 	SetPicture(ctx context.Context, key string, slot Slot, img []byte) error
@@ -234,6 +243,10 @@ type PlexWriter interface {
 	// Writes counts the requests so far that changed something.
 	Writes() int
 }
+
+// ErrUnremovable marks an edit of which everything was written but the removal of names
+// that this Plex cannot be told to remove.
+var ErrUnremovable = errors.New("Plex cannot be told to remove it")
 
 // ErrPicture marks a picture that can never be a poster: too large, or not a
 // picture. It does not fail a job.

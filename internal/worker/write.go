@@ -4,15 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/merge"
 )
-
-// metaDropsSeveral begins the note that a Plex server honours several removals in one
-// request: accounts differ, so it is learnt by reading back, for each server.
-const metaDropsSeveral = "plex_drops_several "
 
 // maxRounds bounds how often an edit that Plex took only partly is continued.
 const maxRounds = 40
@@ -114,36 +111,32 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 }
 
 // edit writes e to t's item and returns the base that holds then. Where accounts
-// of Plex differ in what one request achieves (several removals, a list in
-// pieces), it reads the item back and goes on until nothing is left.
+// of Plex differ in what it makes of removals, it reads the item back until this server
+// is known to heed such, and goes on until nothing is left.
 func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) (merge.Base, error) {
-	next, long := t.next, false
+	next := t.next
 	for round := 0; ; round++ {
-		chunked := c.plex.Chunked(t.hit.Section, t.hit.Key, e)
-		began := c.now()
-		err := c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e, long)
-		c.edited(began)
+		known, err := c.learn(ctx)
 		if err != nil {
-			if job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404 {
-				err = &vanishedError{t.hit.Key}
-			}
+			return next, err
+		}
+		doubts := known.doubts(c.plex.RemovalKinds(e), removals(e))
+		habits := c.plex.Habits()
+		began := c.now()
+		err = c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e)
+		c.edited(began)
+		switch {
+		case errors.Is(err, ErrUnremovable):
+			x.notes = append(x.notes, err.Error())
+			doubts = nil
+		case job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404:
+			return next, &vanishedError{t.hit.Key}
+		case err != nil:
 			return next, err
 		}
 		x.answered = true
-		removals := 0
-		for _, l := range e.Lists {
-			removals += len(l.Remove)
-		}
-		if !chunked {
-			trusted := removals < 2
-			if !trusted {
-				if trusted, err = c.trustsRemovals(ctx); err != nil {
-					return next, err
-				}
-			}
-			if trusted {
-				return next, nil
-			}
+		if len(doubts) == 0 {
+			return next, c.keepLearnt(ctx)
 		}
 		items, err := c.plex.Items(ctx, []string{t.hit.Key})
 		if err != nil {
@@ -153,39 +146,96 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 			return next, &vanishedError{t.hit.Key}
 		}
 		base := merge.Recover(t.base, t.next, items[0].State)
-		e, next = merge.Merge(base, x.wanted, items[0].State, c.opt.Merge)
-		if e.Empty() {
-			if round == 0 && removals >= 2 {
-				return next, c.trustRemovals(ctx)
+		still, after := merge.Merge(base, x.wanted, items[0].State, c.opt.Merge)
+		ignored := c.plex.IgnoredRemovals(e, still)
+		if len(ignored) > 0 {
+			c.plex.OtherRemovals(habits)
+		}
+		var heeded []string
+		for _, d := range doubts {
+			if !slices.Contains(ignored, d) && (d != several || still.Empty() && round == 0) {
+				heeded = append(heeded, d)
 			}
+		}
+		if err := c.keepLearnt(ctx, heeded...); err != nil {
+			return next, err
+		}
+		e, next = still, after
+		if e.Empty() {
 			return next, nil
 		}
 		if round == maxRounds {
 			return next, &job.Error{Class: job.ClassRejected, Op: "edit item " + t.hit.Key,
 				Err: fmt.Errorf("Plex accepts the edit but does not keep %s", strings.Join(e.Fields(), ", "))}
 		}
-		long = long || chunked
 	}
 }
 
-// trustsRemovals reports whether this Plex is known to honour several removals in one
-// request. It is asked for when the catalogue knows which Plex it is.
-func (c *committer) trustsRemovals(ctx context.Context) (trusted bool, err error) {
-	c.learn.Do(func() {
-		var v string
-		v, err = c.notes.Meta(ctx, metaDropsSeveral+c.machine())
-		c.mu.Lock()
-		c.dropsSeveral = c.dropsSeveral || v == "yes"
-		c.mu.Unlock()
-	})
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dropsSeveral, err
+// removals counts the names that e removes.
+func removals(e merge.Edit) (n int) {
+	for _, l := range e.Lists {
+		n += len(l.Remove)
+	}
+	return n
 }
 
-func (c *committer) trustRemovals(ctx context.Context) error {
-	c.mu.Lock()
-	c.dropsSeveral = true
-	c.mu.Unlock()
-	return c.notes.SetMeta(ctx, metaDropsSeveral+c.machine(), "yes")
+// learnt is what was found out about one version of one server by reading back.
+type learnt struct {
+	// Heeds are the kinds of removals that it heeds, and "several" if it heeds several
+	// in one request.
+	Heeds []string `json:"heeds,omitempty"`
+	// Habits are the client's.
+	Habits string `json:"habits,omitempty"`
+}
+
+// several is the kind of an edit that removes more than one name.
+const several = "several"
+
+// doubts are those of an edit's kinds that this server is not known to heed.
+func (l learnt) doubts(kinds []string, n int) (doubts []string) {
+	if n > 1 {
+		kinds = append(kinds, several)
+	}
+	for _, k := range kinds {
+		if !slices.Contains(l.Heeds, k) {
+			doubts = append(doubts, k)
+		}
+	}
+	return doubts
+}
+
+// metaLearnt begins the note of what was learnt, for each version of each server.
+const metaLearnt = "learnt "
+
+// learn returns what is known of the server; it is read once. The catalogue knows by
+// then which server it is.
+func (c *committer) learn(ctx context.Context) (learnt, error) {
+	c.learning.Lock()
+	defer c.learning.Unlock()
+	if c.learnt == nil {
+		var l learnt
+		if err := readMeta(ctx, c.notes, metaLearnt+c.version(), &l); err != nil {
+			return l, err
+		}
+		c.plex.SetHabits(l.Habits)
+		c.learnt = &l
+	}
+	return *c.learnt, nil
+}
+
+// keepLearnt stores what was learnt since, if anything was.
+func (c *committer) keepLearnt(ctx context.Context, heeded ...string) error {
+	c.learning.Lock()
+	defer c.learning.Unlock()
+	l := learnt{Heeds: slices.Clone(c.learnt.Heeds), Habits: c.plex.Habits()}
+	for _, h := range heeded {
+		if !slices.Contains(l.Heeds, h) {
+			l.Heeds = append(l.Heeds, h)
+		}
+	}
+	if l.Habits == c.learnt.Habits && len(l.Heeds) == len(c.learnt.Heeds) {
+		return nil
+	}
+	c.learnt = &l
+	return writeMeta(ctx, c.notes, metaLearnt+c.version(), l)
 }

@@ -11,7 +11,10 @@ import { chromium } from "playwright-core";
 
 const [flow, address, folder] = process.argv.slice(2);
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM,
+  args: ["--no-sandbox", "--disable-gpu"],
+});
 const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: "en-GB" });
 context.setDefaultTimeout(60000);
 const page = await context.newPage();
@@ -23,11 +26,28 @@ page.on("request", (r) => {
   const body = r.postDataJSON?.();
   if (body?.variables?.args?.mode) asked.push(body.variables.args.mode);
 });
-page.on("pageerror", (e) => { throw e; });
-page.on("console", (m) => { if (m.type() === "error" && !m.text().includes("status of 4")) throw new Error("console: " + m.text()); });
+page.on("pageerror", (e) => {
+  throw e;
+});
+let forgiven = false; // errors that a boundary of ours caught, which React logs
+page.on("console", (m) => {
+  if (m.type() === "error" && !forgiven && !m.text().includes("status of 4")) throw new Error("console: " + m.text());
+});
+
+// answers lets change(mode, data) change what the plugin answers, in place.
+const answers = (change) =>
+  page.route("**/graphql", async (r) => {
+    const mode = r.request().postDataJSON().variables?.args?.mode;
+    if (!mode) return r.continue();
+    const response = await r.fetch();
+    const json = await response.json();
+    if (json.data?.runPluginOperation) change(mode, json.data.runPluginOperation.data);
+    return r.fulfill({ response, json });
+  });
 
 const go = (path) => page.goto(address + path);
-const says = (text, where = page) => where.getByText(text, { exact: false }).filter({ visible: true }).first().waitFor();
+const says = (text, where = page) =>
+  where.getByText(text, { exact: false }).filter({ visible: true }).first().waitFor();
 const button = (name) => page.getByRole("button", { name, exact: true });
 const tab = (name) => page.getByRole("tab", { name, exact: true }).click();
 const does = async (name) => assert.equal((await fetch(address + "/do/" + name, { method: "POST" })).status, 200, name);
@@ -43,8 +63,14 @@ const until = async (what, f) => {
 // accessible fails on what axe-core finds, and on a page that is wider than the screen.
 async function accessible(name) {
   await page.addScriptTag({ path: axe });
-  const { violations } = await page.evaluate(() => window.axe.run(".plexsync, .plexsync-nav", { resultTypes: ["violations"] }));
-  assert.deepEqual(violations.map((v) => v.id + ": " + v.nodes[0].html + " " + v.nodes[0].failureSummary), [], name);
+  const { violations } = await page.evaluate(() =>
+    window.axe.run(".plexsync, .plexsync-nav", { resultTypes: ["violations"] }),
+  );
+  assert.deepEqual(
+    violations.map((v) => v.id + ": " + v.nodes[0].html + " " + v.nodes[0].failureSummary),
+    [],
+    name,
+  );
   const [inner, all] = await page.evaluate(() => [window.innerWidth, document.documentElement.scrollWidth]);
   assert.ok(all <= inner, `${name} is ${all} wide on a screen of ${inner}`);
 }
@@ -132,7 +158,8 @@ const flows = {
     await says("All is well");
     await does("start");
     await page.locator(".plexsync-nav.plexsync-busy").waitFor();
-    const queued = async () => Number(((await page.locator(".plexsync-headline").innerText()).match(/^(\d+) jobs? (is|are) queued/) || [])[1]);
+    const queued = async () =>
+      Number(((await page.locator(".plexsync-headline").innerText()).match(/^(\d+) jobs? (is|are) queued/) || [])[1]);
     await until("many are queued", async () => (await queued()) > 20);
     await shows("busy");
     await accessible("busy");
@@ -199,7 +226,8 @@ const flows = {
     await page.keyboard.press("Escape");
     await page.getByText("Delete 2 letters for good?").waitFor({ state: "detached" });
     await button("Drop selected").click();
-    for (let i = 0; i < 4 && !(await page.evaluate(() => document.activeElement.textContent === "Delete")); i++) await page.keyboard.press("Tab");
+    for (let i = 0; i < 4 && !(await page.evaluate(() => document.activeElement.textContent === "Delete")); i++)
+      await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
     await says("2 letters were deleted");
     await says("4,998 rows");
@@ -237,9 +265,91 @@ const flows = {
     await does("check-untouched");
   },
 
+  // An item of which no field would change, as the program answers it, and as 0.1.0 did:
+  // without a list of changes.
+  async poster() {
+    for (const change of [
+      null,
+      (mode, data) => mode === "preview_list" && data.first.forEach((i) => (i.changes = null)),
+    ]) {
+      if (change) await answers(change);
+      await go("/plexsync?tab=preview");
+      await says("1 item would be written");
+      await says("Film 1");
+      await says("The poster would be the scene's cover.");
+      assert.equal(await page.locator(".plexsync-item").count(), 1);
+    }
+    await accessible("poster");
+    await go("/scenes/2");
+    await tab("Plex");
+    await says("The poster would be set to the scene's cover.");
+  },
+
+  // Answers that no part of ours can show: each part says so in its place, and whatever is
+  // Stash's or another plugin's stays.
+  async broken() {
+    forgiven = true;
+    const fails = "could not be shown because of a bug in PlexSync";
+    let spoil = {
+      overview: (data) => (data.breaker = null),
+      history: (data) => (data.days[3] = null),
+      explain: (data) => (data.items = null),
+      settings_test: (data) => (data.problems = data.libraries = null),
+      dlq_list: (data) => (data.rows = [null]),
+      preview_list: (data) => (data.first[1].changes = [null]),
+    };
+    await answers((mode, data) => spoil[mode]?.(data));
+    await go("/");
+    await says("Home");
+    await page.locator(".plexsync-nav.plexsync-alarm", { hasText: "PlexSync" }).click();
+    for (const part of ["The state", "Connection", "Plex", "The plot"]) await says(part + " " + fails);
+    await says("Being worked"); // a card beside them
+    assert.ok(await button("Pause").isEnabled());
+    await shows("broken");
+    await accessible("broken");
+    await tab("Dead letters");
+    await says('The tab "Dead letters" ' + fails);
+    await tab("Queue");
+    await says("Nothing is queued.");
+    await tab("Preview");
+    await says("3 items would be written");
+    await says("Scene 2 " + fails);
+    await says("film002");
+    await says("Film 2");
+    await go("/settings");
+    await says("Setting of another plugin");
+    await says("The form " + fails);
+    await says("1. Plex address"); // Stash's own list
+    await go("/scenes/1");
+    await tab("Plex");
+    await says("What PlexSync knows of the scene " + fails);
+    await tab("Details");
+    await says("Details of the scene");
+    await tab("Plex");
+    spoil = {};
+    await go("/plexsync?tab=preview");
+    await says("film002");
+    forgiven = false;
+    // What failed once is there again, on a click, when the answer is right.
+    spoil = { explain: (data) => (data.items = null) };
+    forgiven = true;
+    await go("/scenes/1");
+    await tab("Plex");
+    await says(fails);
+    spoil = {};
+    await button("Try again").click();
+    await says("would be written");
+  },
+
   // Names are data.
   async hostile() {
-    for (const path of ["/plexsync", "/plexsync?tab=queue", "/plexsync?tab=dead", "/plexsync?tab=preview", "/scenes/1"]) {
+    for (const path of [
+      "/plexsync",
+      "/plexsync?tab=queue",
+      "/plexsync?tab=dead",
+      "/plexsync?tab=preview",
+      "/scenes/1",
+    ]) {
       await go(path);
       if (path.startsWith("/scenes")) await tab("Plex");
       if (!path.endsWith("plexsync")) await says("<img src=x");
@@ -287,7 +397,10 @@ const flows = {
     await page.waitForTimeout(12000);
     assert.deepEqual(asked, [], "it asks while the tab is hidden");
     await does("edit");
-    await page.evaluate(() => { delete document.hidden; document.dispatchEvent(new Event("visibilitychange")); });
+    await page.evaluate(() => {
+      delete document.hidden;
+      document.dispatchEvent(new Event("visibilitychange"));
+    });
     await until("asked again", () => asked.includes("overview"));
     // Figures move while a drain runs, without a click.
     await until("the run is shown", async () => (await page.locator("table tbody tr").count()) > 0);
@@ -296,8 +409,14 @@ const flows = {
   // A phone.
   async phone() {
     await page.setViewportSize({ width: 360, height: 740 });
-    for (const [path, text] of [["/plexsync", "All is well"], ["/plexsync?tab=queue", "Nothing is queued."], ["/plexsync?tab=dead", "nothing needs you"],
-      ["/plexsync?tab=history", "Mean time"], ["/plexsync?tab=preview", "That is all."], ["/settings", "Open PlexSync"]]) {
+    for (const [path, text] of [
+      ["/plexsync", "All is well"],
+      ["/plexsync?tab=queue", "Nothing is queued."],
+      ["/plexsync?tab=dead", "nothing needs you"],
+      ["/plexsync?tab=history", "Mean time"],
+      ["/plexsync?tab=preview", "That is all."],
+      ["/settings", "Open PlexSync"],
+    ]) {
       await go(path);
       await says(text);
       await accessible(path);

@@ -34,26 +34,52 @@ const Utility = container("MainNavBar.UtilityItems");
 const SceneTabs = container("ScenePage.Tabs");
 const SceneContent = container("ScenePage.TabContent");
 const PluginSettings = patched("PluginSettings", ({ settings }) => (
-  <ul>{settings.map((s) => <li key={s.name}>{s.display_name}</li>)}</ul>
+  <ul>
+    {settings.map((s) => (
+      <li key={s.name}>{s.display_name}</li>
+    ))}
+  </ul>
 ));
 
 window.PluginApi = {
-  React, ReactDOM,
+  React,
+  ReactDOM,
   libraries: { ReactRouterDOM, Bootstrap, Apollo },
   register: {
-    route: (path, component) => add("before")("PluginRoutes", (props) => [
-      { children: <>{props.children}<Route path={path} component={component} /></> },
-    ]),
+    route: (path, component) =>
+      add("before")("PluginRoutes", (props) => [
+        {
+          children: (
+            <>
+              {props.children}
+              <Route path={path} component={component} />
+            </>
+          ),
+        },
+      ]),
   },
   patch: { before: add("before"), instead: add("instead") },
   utils: { StashService: { getClient: () => client } },
-  hooks: { useToast: () => ({ success: (m) => toast("success", m), error: (e) => toast("danger", String(e.message || e)) }) },
+  hooks: {
+    useToast: () => ({ success: (m) => toast("success", m), error: (e) => toast("danger", String(e.message || e)) }),
+  },
 };
 
 function Toasts() {
   const [, redraw] = React.useState({});
-  React.useEffect(() => { toasts.listeners.add(redraw); return () => toasts.listeners.delete(redraw); }, []);
-  return <div id="toasts" aria-hidden="true">{toasts.list.map((t, i) => <div key={i} className={"toast-" + t.variant}>{t.text}</div>)}</div>;
+  React.useEffect(() => {
+    toasts.listeners.add(redraw);
+    return () => toasts.listeners.delete(redraw);
+  }, []);
+  return (
+    <div id="toasts" aria-hidden="true">
+      {toasts.list.map((t, i) => (
+        <div key={i} className={"toast-" + t.variant}>
+          {t.text}
+        </div>
+      ))}
+    </div>
+  );
 }
 
 // Stash's settings page: each plugin's settings; also another plugin's.
@@ -62,8 +88,19 @@ function Settings() {
   return (
     <div>
       <h1>Settings</h1>
-      {data && data.plugins.map((p) => <section key={p.id} id={"plugin-" + p.id}><h2>{p.id}</h2><PluginSettings pluginID={p.id} settings={p.settings} /></section>)}
-      <section id="plugin-another"><PluginSettings pluginID="another" settings={[{ name: "a", display_name: "Setting of another plugin", type: "STRING" }]} /></section>
+      {data &&
+        data.plugins.map((p) => (
+          <section key={p.id} id={"plugin-" + p.id}>
+            <h2>{p.id}</h2>
+            <PluginSettings pluginID={p.id} settings={p.settings} />
+          </section>
+        ))}
+      <section id="plugin-another">
+        <PluginSettings
+          pluginID="another"
+          settings={[{ name: "a", display_name: "Setting of another plugin", type: "STRING" }]}
+        />
+      </section>
     </div>
   );
 }
@@ -75,10 +112,16 @@ function Scene({ match }) {
       <h1>Scene {scene.id}</h1>
       <Bootstrap.Tab.Container defaultActiveKey="details">
         <Bootstrap.Nav variant="tabs" className="mr-auto">
-          <SceneTabs scene={scene}><Bootstrap.Nav.Item><Bootstrap.Nav.Link eventKey="details">Details</Bootstrap.Nav.Link></Bootstrap.Nav.Item></SceneTabs>
+          <SceneTabs scene={scene}>
+            <Bootstrap.Nav.Item>
+              <Bootstrap.Nav.Link eventKey="details">Details</Bootstrap.Nav.Link>
+            </Bootstrap.Nav.Item>
+          </SceneTabs>
         </Bootstrap.Nav>
         <Bootstrap.Tab.Content>
-          <SceneContent scene={scene}><Bootstrap.Tab.Pane eventKey="details">Details of the scene</Bootstrap.Tab.Pane></SceneContent>
+          <SceneContent scene={scene}>
+            <Bootstrap.Tab.Pane eventKey="details">Details of the scene</Bootstrap.Tab.Pane>
+          </SceneContent>
         </Bootstrap.Tab.Content>
       </Bootstrap.Tab.Container>
     </div>
@@ -89,10 +132,19 @@ function App() {
   return (
     <Apollo.ApolloProvider client={client}>
       <BrowserRouter>
-        <header><nav aria-label="Stash"><Link to="/">Home</Link> <Utility><Link to="/settings">Settings</Link></Utility></nav></header>
+        <header>
+          <nav aria-label="Stash">
+            <Link to="/">Home</Link>{" "}
+            <Utility>
+              <Link to="/settings">Settings</Link>
+            </Utility>
+          </nav>
+        </header>
         <main className="container-fluid">
           <Switch>
-            <Route exact path="/"><h1>Home</h1></Route>
+            <Route exact path="/">
+              <h1>Home</h1>
+            </Route>
             <Route path="/settings" component={Settings} />
             <Route path="/scenes/:id" component={Scene} />
             <Routes />

@@ -1,0 +1,240 @@
+// @ts-check
+// Small components, and the boundary that holds what fails.
+
+/**
+ * Name, value, note; or nothing.
+ *
+ * @typedef {[string, React.ReactNode, React.ReactNode?] | false | "" | null | undefined} FigureRow
+ */
+
+/** @typedef {{ text: string, button: string, onYes: () => void, onNo: () => void }} QuestionProps */
+
+/**
+ * @typedef {object} Doing one action at a time, and what it did
+ * @property {boolean} busy
+ * @property {(action: () => Promise<string | void>) => Promise<boolean>} run tells whether it went well
+ * @property {React.ReactElement} status
+ */
+
+/**
+ * @typedef {object} BoundaryProps
+ * @property {string} of what would fail, as a person calls it
+ * @property {React.ReactNode} [instead] shown in its place after a failure, below the message
+ * @property {React.ReactNode} [quietly] shown in its place, without a message
+ * @property {React.ReactNode} [children]
+ */
+
+/**
+ * @typedef {object} InputProps
+ * @property {string} [aria-label]
+ * @property {string} [aria-describedby]
+ * @property {"select" | "textarea"} [as] an input if left out
+ * @property {string} [autoComplete]
+ * @property {boolean} [isInvalid]
+ * @property {string} [placeholder]
+ * @property {number} [rows]
+ * @property {"sm"} [size]
+ * @property {boolean} [spellCheck]
+ * @property {string} [type]
+ * @property {string | number} value
+ * @property {(value: string) => void} onText
+ * @property {React.ReactNode} [children]
+ */
+
+(function () {
+  "use strict";
+  const PlexSync = window.PlexSync;
+  if (!PlexSync) return;
+  const { api, h, B, Link, message } = PlexSync;
+  const { Component, useState } = api.React;
+
+  PlexSync.Input = ({ onText, children, ...props }) =>
+    h(
+      B.Form.Control,
+      {
+        ...props,
+        className: props.as === "select" ? "input-control" : "text-input",
+        onChange: (e) => onText(e.target.value),
+      },
+      children,
+    );
+
+  PlexSync.sceneLink = (id, text) => h(Link, { to: "/scenes/" + Number(id) }, text || "scene " + id);
+
+  // Plex's own page knows how to reach the server, also from another network.
+  /** @type {(machine: string, key: string) => string} */
+  const plexHref = (machine, key) =>
+    "https://app.plex.tv/desktop/#!/server/" +
+    encodeURIComponent(machine) +
+    "/details?key=" +
+    encodeURIComponent("/library/metadata/" + key);
+  PlexSync.plexLink = (machine, key, text) => {
+    if (!key) return null;
+    if (!machine) return "item " + key;
+    return h(
+      "a",
+      { href: plexHref(machine, key), target: "_blank", rel: "noopener noreferrer" },
+      text || "item " + key,
+    );
+  };
+
+  /**
+   * Holds what fails below it, so that nothing of ours can blank a page of Stash. React
+   * knows boundaries only as classes. What was left in its place is tried again on a click,
+   * or with a new key.
+   *
+   * @extends {Component<BoundaryProps, { failed: boolean, error: unknown }>}
+   */
+  class Boundary extends Component {
+    /** @param {BoundaryProps} props */
+    constructor(props) {
+      super(props);
+      this.state = { failed: false, error: undefined };
+    }
+
+    /** @param {unknown} error */
+    static getDerivedStateFromError(error) {
+      return { failed: true, error };
+    }
+
+    render() {
+      const { of, instead, quietly, children } = this.props;
+      if (!this.state.failed) return children || null;
+      if (quietly !== undefined) return quietly;
+      return h(
+        api.React.Fragment,
+        null,
+        h(
+          B.Alert,
+          { variant: "danger", className: "plexsync-failed" },
+          h("p", null, of + " could not be shown because of a bug in PlexSync. Please report it with this message: "),
+          h("p", null, h("code", null, message(this.state.error))),
+          h(
+            B.Button,
+            { size: "sm", variant: "secondary", onClick: () => this.setState({ failed: false, error: undefined }) },
+            "Try again",
+          ),
+        ),
+        instead,
+      );
+    }
+  }
+  PlexSync.Boundary = Boundary;
+
+  // What was done is told once more where Stash tells such things.
+  PlexSync.useDo = () => {
+    const toast = api.hooks.useToast ? api.hooks.useToast() : undefined;
+    const [busy, setBusy] = useState(false);
+    const [word, setWord] = useState("");
+    /** @type {Doing["run"]} */
+    const run = async (action) => {
+      setBusy(true);
+      try {
+        const done = await action();
+        if (done) {
+          setWord(done);
+          toast && toast.success(done);
+        }
+        return true;
+      } catch (e) {
+        setWord(message(e));
+        toast && toast.error(e);
+        return false;
+      } finally {
+        setBusy(false);
+      }
+    };
+    return { busy, run, status: h("div", { role: "status", className: "plexsync-status" }, word) };
+  };
+
+  PlexSync.Trouble = ({ error, retry }) =>
+    error
+      ? h(
+          B.Alert,
+          { variant: "danger" },
+          error,
+          " ",
+          retry && h(B.Button, { size: "sm", variant: "secondary", onClick: retry }, "Try again"),
+        )
+      : null;
+
+  PlexSync.Question = ({ text, button, onYes, onNo }) =>
+    h(
+      B.Modal,
+      { show: true, onHide: onNo, "aria-labelledby": "plexsync-question", dialogClassName: "plexsync-modal" },
+      h(B.Modal.Body, { id: "plexsync-question" }, text),
+      h(
+        B.Modal.Footer,
+        null,
+        h(B.Button, { variant: "secondary", onClick: onNo, autoFocus: true }, "Cancel"),
+        h(B.Button, { variant: "danger", onClick: onYes }, button),
+      ),
+    );
+
+  PlexSync.Card = ({ title, children }) =>
+    h(B.Card, { className: "plexsync-card" }, h("h3", null, title), h(Boundary, { of: title }, children));
+
+  PlexSync.Figures = ({ rows }) =>
+    h(
+      "dl",
+      null,
+      rows.map(
+        (row) =>
+          row &&
+          h(
+            api.React.Fragment,
+            { key: row[0] },
+            h("dt", null, row[0]),
+            h("dd", null, row[1], row[2] && h("small", null, row[2])),
+          ),
+      ),
+    );
+
+  PlexSync.Sheet = ({ label, head, children }) =>
+    h(
+      "div",
+      { className: "table-responsive", tabIndex: 0, role: "group", "aria-label": label + ", can be scrolled" },
+      h(
+        "table",
+        { className: "table table-sm" },
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            head.map((t) => h("th", { key: t, scope: "col" }, t)),
+          ),
+        ),
+        h("tbody", null, children),
+      ),
+    );
+
+  PlexSync.Changes = ({ rows }) =>
+    h(
+      "table",
+      { className: "table table-sm plexsync-changes" },
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          ["Field", "In Plex now", "Would be"].map((t) => h("th", { key: t, scope: "col" }, t)),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((c) =>
+          h(
+            "tr",
+            { key: c.field },
+            h("th", { scope: "row" }, c.field),
+            h("td", null, c.plex || "–"),
+            h("td", null, c.write || "–"),
+          ),
+        ),
+      ),
+    );
+})();
