@@ -95,6 +95,7 @@ func NewTV(o TVOptions) (*TV, error) {
 	if t.transport == nil {
 		t.transport = &http.Transport{
 			Proxy:                  tvProxy,
+			OnProxyConnectResponse: proxyAnswered,
 			DialContext:            (&net.Dialer{Timeout: connectTimeout}).DialContext,
 			TLSHandshakeTimeout:    connectTimeout,
 			MaxResponseHeaderBytes: 64 << 10,
@@ -313,7 +314,7 @@ func statusTV(resp *http.Response) *TVError {
 		e = tvError(TVTrouble, "plex.tv has a problem at the moment (it answered %d): try again in a few minutes", s)
 	case s == http.StatusProxyAuthRequired:
 		e = tvError(TVTrouble, "The proxy between Stash and the internet asks for a password: correct HTTPS_PROXY in Stash's environment")
-	case s == http.StatusUnauthorized, s == 498: // "token expired"; in no standard
+	case s == http.StatusUnauthorized, s == statusTokenExpired:
 		e = tvError(TVRefused, "plex.tv does not accept the sign-in (it answered %d): start the sign-in again", s)
 	default:
 		e = tvError(TVRefused, "plex.tv refused the request (it answered %d): start the sign-in again, or enter the address and the token by hand", s)
@@ -341,8 +342,8 @@ func (t *TV) unreached(ctx context.Context, err error) error {
 		return interrupted(ctx, "ask plex.tv")
 	case errors.Is(err, errProxy):
 		return tvError(TVTrouble, "HTTP_PROXY or HTTPS_PROXY in Stash's environment is not an address: correct it")
-	case network != nil && network.Op == "proxyconnect":
-		return tvError(TVTrouble, "The proxy in Stash's environment (HTTPS_PROXY) cannot be reached: check whether it is right and works")
+	case byProxy(err):
+		return tvError(TVTrouble, "The proxy in Stash's environment (HTTPS_PROXY) cannot be reached, or does not let PlexSync ask plex.tv: check whether it is right and works")
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return tvError(TVUntrusted, "The certificate of plex.tv is not valid at %s, which is the time on Stash's machine: set its clock right",
 			time.Now().Format("15:04 on January 2, 2006"))

@@ -158,17 +158,38 @@ func (c wireConnection) addresses(httpsRequired bool) []Address {
 			out = append(out, Address{URL: u, Place: place, IP: ip})
 		}
 	}
-	for i, a := range out {
-		switch plain := strings.HasPrefix(a.URL, "http:"); {
-		case a.Place == Relay:
-			out[i].Skip = "leads over a computer of Plex's, which is too slow to sync"
-		case plain && httpsRequired:
-			out[i].Skip = "is not encrypted, and the server requires that"
-		case plain && a.Place != Local:
-			out[i].Skip = "is not encrypted: the token could be read on its way over the internet"
-		}
+	for i := range out {
+		out[i].skip(httpsRequired)
 	}
 	return out
+}
+
+// skip says why an address must not be used, if it must not.
+func (a *Address) skip(httpsRequired bool) {
+	switch plain := strings.HasPrefix(a.URL, "http:"); {
+	case a.Place == Relay:
+		a.Skip = "leads over a computer of Plex's, which is too slow to sync"
+	case plain && httpsRequired:
+		a.Skip = "is not encrypted, and the server requires that"
+	case plain && a.Place != Local:
+		a.Skip = "is not encrypted: the token could be read on its way over the internet"
+	}
+}
+
+// AddressOf is an address that a person gave, as far as it tells itself; ok is false if it
+// is none. It is trusted no more than those that plex.tv lists, but for a certificate, if
+// it is insecure.
+func AddressOf(address string, insecure bool) (a Address, ok bool) {
+	u, err := url.Parse(baseURL(address))
+	if err != nil || u.Host == "" {
+		return Address{}, false
+	}
+	a = Address{URL: u.String(), Place: Remote, Insecure: insecure && u.Scheme == "https"}
+	if local(u.Hostname()) {
+		a.Place = Local
+	}
+	a.skip(false)
+	return a, true
 }
 
 // baseURL is s if it is the address of a server and nothing more, without a slash at its
@@ -282,6 +303,7 @@ func (p Prober) try(ctx context.Context, machine string, a Address) Tried {
 	}
 	transport := &http.Transport{
 		Proxy:                  proxy,
+		OnProxyConnectResponse: proxyAnswered,
 		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{RootCAs: p.Roots, InsecureSkipVerify: a.Insecure},
 		MaxResponseHeaderBytes: maxIdentity,
@@ -335,7 +357,7 @@ func (a Address) unreached(host string, err error) (Verdict, string) {
 		return NoName, fmt.Sprintf("has a name that leads to %v instead of %v. %s", network.Addr.(*net.TCPAddr).IP, a.IP, rebinding)
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return NoName, "has a name that Stash's machine cannot look up"
-	case errors.Is(err, errProxy), network != nil && network.Op == "proxyconnect":
+	case errors.Is(err, errProxy), byProxy(err):
 		return NoAnswer, "cannot be reached through the proxy in Stash's environment"
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return Untrusted, "has a certificate that is not valid at this time: check the clock of Stash's machine"
