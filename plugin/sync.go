@@ -16,6 +16,9 @@ import (
 // drain processes the queue, and logs meanwhile. While PlexSync is paused or not set up,
 // the queue is left as it is.
 func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
+	if err := s.beginDrain(ctx, s); err != nil {
+		return Drained{}, err
+	}
 	for _, problem := range s.problems {
 		if !problem.Fatal {
 			s.log.Warn(problem.String())

@@ -72,6 +72,10 @@ const tasksQuery = `query {
 	jobQueue { id status description }
 }`
 
+const findTaskQuery = `query ($id: ID!) {
+	findJob(input: {id: $id}) { id status }
+}`
+
 const foldersQuery = `query {
 	configuration { general { stashes { path } } }
 }`

@@ -35,6 +35,9 @@ func (s *Server) Sections(ctx context.Context) ([]job.Section, error) {
 			return nil, s.explain(err)
 		}
 		x.Full, x.Since = at(full), at(since)
+		if oddTime(full, since) {
+			return nil, s.explain(odd("a library in the index"))
+		}
 		all = append(all, x)
 	}
 	return all, s.explain(rows.Err())

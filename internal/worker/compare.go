@@ -230,6 +230,10 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 	if err := writeMeta(ctx, c.notes, metaCompared, state); err != nil {
 		return err
 	}
+	if err := c.catalogue.server().KeepCopy(ctx); err != nil {
+		// The one of before is still there, and nothing else depends on it.
+		c.log.Error(fmt.Sprintf("Could not keep a copy of what was written to Plex: %v", err))
+	}
 	c.log.Info(fmt.Sprintf("Compared %s in %s: %s", plural(state.Found.Scenes(), "scene", "scenes"),
 		state.Ended.Sub(state.Began).Round(100*time.Millisecond), state.Found))
 	return c.notes.SetMeta(ctx, job.MetaCompare, "")

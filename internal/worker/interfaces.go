@@ -76,6 +76,9 @@ type MemoryReader interface {
 	PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error)
 	PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error)
 	PushedUnread(ctx context.Context, limit int) ([]job.Pushed, error)
+	// MemoryLost reports whether states are lost, so that an item without one may have
+	// been written.
+	MemoryLost(ctx context.Context) (bool, error)
 }
 
 // References is which scenes showed what when they were last written, whatever the
@@ -89,6 +92,8 @@ type Memory interface {
 	MemoryReader
 	SavePushed(ctx context.Context, all ...job.Pushed) error
 	SaveRead(ctx context.Context, all ...job.Pushed) error
+	// KeepCopy keeps a copy of it for when the database is damaged.
+	KeepCopy(ctx context.Context) error
 }
 
 // IndexReader is the index of Plex's parts.

@@ -56,6 +56,10 @@ func (w wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
 	return s, err
 }
 
+// Here drains end before anybody could look after them.
+func (w wakerWorld) Task(context.Context) (string, error)          { return "", nil }
+func (w wakerWorld) Stopped(context.Context, string) (bool, error) { return false, nil }
+
 func (w wakerWorld) Await(ctx context.Context) error { return w.worker().Await(ctx) }
 
 func (w wakerWorld) Settings(context.Context) (waker.Settings, error) {

@@ -364,7 +364,15 @@ func (p *planner) want(_ context.Context, all []*plan) {
 // merge computes the edits, and what to remember before they are written: what the
 // bases will be after them, so that a process killed in the middle of a write does not
 // take our own values for a person's.
-func (p *planner) merge(_ context.Context, all []*plan) {
+func (p *planner) merge(ctx context.Context, all []*plan) {
+	lost := false
+	if p.opt.Merge.KeepPlexEdits {
+		var err error
+		if lost, err = p.catalogue.memory().MemoryLost(ctx); err != nil {
+			endAll(all, err)
+			return
+		}
+	}
 	for _, x := range all {
 		for _, t := range x.targets {
 			base, intent, err := decodeBase(t.old)
@@ -377,7 +385,10 @@ func (p *planner) merge(_ context.Context, all []*plan) {
 			if len(t.old.Intent) > 0 {
 				t.base = merge.Recover(base, intent, t.item.State)
 			}
-			if t.old.Key != t.hit.Key {
+			switch {
+			case t.old.Key == "" && lost:
+				t.base = merge.Lost(x.wanted, t.item.State)
+			case t.old.Key != t.hit.Key:
 				t.base = merge.Carry(t.base, t.item.State)
 			}
 			t.edit, t.next = merge.Merge(t.base, x.wanted, t.item.State, p.opt.Merge)
