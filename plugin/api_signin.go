@@ -16,7 +16,7 @@ type SignInState string
 const (
 	SignInWaiting SignInState = "waiting" // you have not signed in on Plex's page yet, or plex.tv does not answer at the moment; ask again
 	SignInReady   SignInState = "ready"   // you have signed in: choose one of the servers
-	SignInExpired SignInState = "expired" // the code has expired; start again
+	SignInExpired SignInState = "expired" // the code has expired, or is none of ours; start again
 	SignInRefused SignInState = "refused" // plex.tv refused it; start again
 )
 
@@ -102,8 +102,8 @@ type SignInProgress struct {
 
 // SignInServer is a server that your Plex account can see.
 type SignInServer struct {
-	Machine   string              `json:"machine"` // its machine identifier
-	Name      string              `json:"name"`
+	Machine   string              `json:"machine"`   // its machine identifier
+	Name      string              `json:"name"`      // as Plex shows it
 	Version   string              `json:"version"`   // of Plex; "" if not known
 	Owned     bool                `json:"owned"`     // it is yours; only an owner can edit
 	Owner     string              `json:"owner"`     // who shares it with you; "" if it is yours
@@ -116,7 +116,7 @@ type SignInServer struct {
 
 // SignInAddress is an address of a server, and how it did when Stash's machine tried it.
 type SignInAddress struct {
-	URL      string        `json:"url"`
+	URL      string        `json:"url"` // as the setting plexUrl takes it
 	Place    AddressPlace  `json:"place"`
 	Result   AddressResult `json:"result"`
 	Usable   bool          `json:"usable"`   // it can be chosen
@@ -130,7 +130,7 @@ type SignInAddress struct {
 type SignedIn struct {
 	Changed bool   `json:"changed"` // false if they were there already
 	Machine string `json:"machine"` // its machine identifier
-	Name    string `json:"name"`
+	Name    string `json:"name"`    // as Plex shows it
 	Version string `json:"version"` // of Plex
 	URL     string `json:"url"`     // the address that was saved
 }

@@ -268,6 +268,9 @@ func TestTheValuesOfTheInterface(t *testing.T) {
 		{"health: nothing checked", Health{}},
 		{"settings test: not asked", SettingsTest{}},
 		{"settings test: a library without folders", SettingsTest{MayEdit: new(bool), Libraries: List[Library]{{Key: "1", Title: "Films"}}, Sample: &PathCheck{}}},
+		{"sign-in: waiting", SignInProgress{State: SignInWaiting, Message: "plex.tv does not answer", Expires: Time{at(0)}, Left: 60, Poll: 3}},
+		{"sign-in: ended", SignInProgress{State: SignInExpired, Message: "The code has expired"}},
+		{"sign-in: servers", SignInProgress{State: SignInReady, Servers: List[SignInServer]{{Machine: "m", Owned: true, Addresses: List[SignInAddress]{{URL: "http://10.0.0.1:32400", Place: PlaceLocal, Result: AddressAnswers, Took: new(float64)}, {}}}, {Owner: "Ann"}}}},
 		{"settings check", SettingsCheck{Problems: problems([]config.Problem{{Setting: "plexUrl", Message: "is empty", Fatal: true}})}},
 	}
 	var got bytes.Buffer

@@ -84,9 +84,15 @@ func (c *shell) offers(out io.Writer, p SignInProgress) {
 			continue
 		}
 		n++
-		fmt.Fprintf(out, "  %d  %s, Plex %s\n     %s\n", n, printable(o.Name), printable(o.Version), printable(o.URL))
+		fmt.Fprintf(out, "  %d  %s, Plex %s\n     %s\n", n, printable(o.Name), printable(shortVersion(o.Version)), printable(o.URL))
 	}
 	fmt.Fprintln(out)
+}
+
+// shortVersion is a version without its build: 1.43.2 of 1.43.2.10687-563d026ea.
+func shortVersion(v string) string {
+	parts := strings.Split(v, ".")
+	return strings.Join(parts[:min(len(parts), 3)], ".")
 }
 
 // pick is the server to use: the one that --server names, the only one that can be used,

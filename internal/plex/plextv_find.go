@@ -140,20 +140,22 @@ func short(s scalar) string {
 // addresses are what can be made of a connection: its own, and in the local network the
 // one without Plex's name and certificate, which works where that name does not.
 func (c wireConnection) addresses(httpsRequired bool) []Address {
-	place := Remote
+	own, place := baseURL(string(c.URI)), Remote
 	switch {
 	case c.Relay.yes():
 		place = Relay
-	case c.Local.yes():
+	case c.Local.yes(), own != "" && local(hostOf(own)):
+		// An address that a person gave Plex ("Custom server access URLs") never counts
+		// as local to it.
 		place = Local
 	}
 	ip, _ := netip.ParseAddr(string(c.Address))
 	var out []Address
-	if u := baseURL(string(c.URI)); u != "" {
-		out = append(out, Address{URL: u, Place: place, IP: ip})
+	if own != "" {
+		out = append(out, Address{URL: own, Place: place, IP: ip})
 	}
 	port := c.Port.whole()
-	if place == Local && !httpsRequired && port >= 1 && port <= 65535 {
+	if c.Local.yes() && place == Local && !httpsRequired && port >= 1 && port <= 65535 {
 		if u := baseURL("http://" + net.JoinHostPort(string(c.Address), string(c.Port))); u != "" {
 			out = append(out, Address{URL: u, Place: place, IP: ip})
 		}
@@ -190,6 +192,15 @@ func AddressOf(address string, insecure bool) (a Address, ok bool) {
 	}
 	a.skip(false)
 	return a, true
+}
+
+// hostOf is the host of an address that baseURL has made.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return ""
+	}
+	return u.Hostname()
 }
 
 // baseURL is s if it is the address of a server and nothing more, without a slash at its

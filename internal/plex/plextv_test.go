@@ -339,6 +339,8 @@ func TestWhichAddressesAreTried(t *testing.T) {
 			"local http://10.0.0.1:32400 \nremote http://2.2.2.2:32400 is not encrypted: the token could be read on its way over the internet\n"},
 		{"a relay in the local network", `{"address":"10.0.0.1","port":8443,"uri":"https://a.plex.direct:8443","local":true,"relay":true}`,
 			"relay https://a.plex.direct:8443 leads over a computer of Plex's, which is too slow to sync\n"},
+		{"one in the local network that a person typed", `{"protocol":"http","address":"192.168.1.10","port":32400,"uri":"http://192.168.1.10:32400","local":false},{"address":"nas.local","port":443,"uri":"https://nas.local:443","local":false}`,
+			"local https://nas.local:443 \nlocal http://192.168.1.10:32400 \n"},
 		{"one that a person typed", `{"address":"nas","port":80,"uri":"https://example.org/plex","local":false}`, "remote https://example.org/plex \n"},
 		{"nothing of use", `{"address":"10.0.0.1","port":0,"uri":"","local":true},{"local":true},{},{"address":"a b","port":1,"uri":"https://u:p@h","local":true},{"address":"x","port":99999,"uri":"ftp://x","local":true},
 			{"uri":"https://h?x=y"},{"uri":"https://h#x"},{"uri":"https://h/\u0000"},{"uri":"javascript:alert(1)"},{"uri":["https://h"]},{"uri":"https://h/\"<b>"},{"uri":"https:h"}`, ""},
