@@ -115,10 +115,7 @@ func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*S
 		return nil, s.explain(errBusy)
 	}
 	defer lock.Release()
-	if err = s.open(ctx); err != nil {
-		err = s.mend(ctx, now, false)
-	}
-	if err != nil {
+	if err = s.mend(ctx, now, false); err != nil {
 		return nil, s.explain(err)
 	}
 	return s, nil
