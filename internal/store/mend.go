@@ -95,7 +95,7 @@ func (s *Store) mend(ctx context.Context, now time.Time, rows bool) error {
 	// A file that is too small is an empty one to SQLite, which would fill it anew.
 	var failed error
 	if !rows && size >= minPage {
-		if failed = s.migrateAndOpen(ctx); !Damaged(failed) && !errors.Is(failed, errMigration) {
+		if failed = s.migrateAndOpen(ctx); s.hasty || !Damaged(failed) && !errors.Is(failed, errMigration) {
 			return failed
 		}
 	}
@@ -235,6 +235,7 @@ func (s *Store) examine(ctx context.Context, size int64) (why string, err error)
 	if size < minPage {
 		return fmt.Sprintf("it is cut to %d bytes", size), nil
 	}
+	readOnly := s.foreignFormat() // before SQLite has the file open, see giveBack
 	db := s.connect()
 	defer db.Close()
 	var version int
@@ -261,7 +262,7 @@ func (s *Store) examine(ctx context.Context, size int64) (why string, err error)
 		}
 		s.reindexed = why
 	}
-	if s.foreignFormat() {
+	if readOnly {
 		return "its format is one that SQLite can only read", nil
 	}
 	if version < 0 {
@@ -350,13 +351,20 @@ func (s *Store) builtPath() string { return s.path + ".new" }
 // the old file or the whole new one.
 func (s *Store) rebuild(ctx context.Context, now time.Time, why string) error {
 	part := &Store{dir: s.dir, path: s.path + ".part", owner: s.owner, patience: s.patience, points: s.points}
-	for _, path := range []string{part.path, part.path + "-wal", part.path + "-shm", part.path + "-journal", s.builtPath()} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	clear := func() error {
+		for _, path := range []string{part.path, part.path + "-wal", part.path + "-shm", s.path + paddedEnd, s.copyPath() + paddedEnd, s.builtPath()} {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
+		return nil
+	}
+	if err := clear(); err != nil { // of a process that was killed
+		return err
 	}
 	aside := s.asideName(now)
 	if err := part.fill(ctx, s, now, why, aside); err != nil {
+		clear() // perhaps the disk is full
 		return err
 	}
 	s.at("rebuild: filled")

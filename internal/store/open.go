@@ -88,6 +88,7 @@ func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*S
 		return nil, err
 	}
 	s := &Store{dir: dir, path: filepath.Join(dir, FileName), owner: owner, patience: busyTimeout}
+	giveBack(dir, s.path, s.path+"-wal", s.path+"-shm")
 	for _, o := range options {
 		o(s)
 	}
