@@ -199,10 +199,16 @@ func (b Base) Shown(e Edit, before, after Item) Base {
 func (b *Base) listShown(l ListEdit, before, after []Tag) {
 	f := l.Field
 	was, shows, sent := tags(before), tags(after), tags(l.Full)
-	var hidden []string // names that were written and do not show
+	var hidden []string        // names that were written and do not show
+	taken := map[string]bool{} // keys that show for others
 	for _, t := range l.Full {
 		key := fold.Tag(t.Name)
 		_, there := shows[key]
+		if name := b.Elements[f][key].Name; name != "" && !there {
+			if _, there = shows[name]; there { // as it did before
+				taken[name] = true
+			}
+		}
 		if _, old := was[key]; !there && !old && slices.Contains(b.Added[f], key) {
 			hidden = append(hidden, t.Name)
 		}
@@ -211,7 +217,7 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 	for _, t := range after {
 		key := fold.Tag(t.Name)
 		_, ours := sent[key]
-		if _, old := was[key]; !ours && !old {
+		if _, old := was[key]; !ours && !old && !taken[key] {
 			strange = append(strange, t.Name)
 		}
 	}
@@ -334,6 +340,39 @@ func Ignored(e Edit, before, after Item) []Field {
 		}
 	}
 	return all
+}
+
+// Left reports whether the item still shows an element that e was to remove.
+func Left(e Edit, now Item) bool {
+	return slices.ContainsFunc(e.Lists, func(l ListEdit) bool {
+		return slices.ContainsFunc(now.Lists[l.Field], func(t Tag) bool { return slices.Contains(l.Remove, t.Name) })
+	})
+}
+
+// Arrived returns the base that holds after e was written, of which parts of lists may
+// not have been taken: next is what would hold if all had, before and now what the item
+// showed before and shows now. A value was taken as a whole, however it is shown; an
+// element was if something shows for it.
+func Arrived(base, next Base, e Edit, before, now Item) Base {
+	out := Recover(base, next, now).clone()
+	shown := next.Shown(e, before, now)
+	out.Wrote, out.ShownAs, out.Seen = shown.Wrote, shown.ShownAs, shown.Seen
+	for f, elements := range shown.Elements {
+		known, added := maps.Clone(out.Elements[f]), slices.Clone(out.Added[f])
+		for key, x := range elements {
+			if x.Name == "" || x.Gone || !slices.Contains(shown.Added[f], key) {
+				continue
+			}
+			if known == nil {
+				known = map[string]Element{}
+			}
+			known[key] = x
+			added = append(added, key)
+		}
+		setOrDelete(out.Added, f, added)
+		setElements(out.Elements, f, known)
+	}
+	return out
 }
 
 // Carry returns as much of the base of an item as holds for the item now that is its

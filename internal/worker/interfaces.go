@@ -228,9 +228,9 @@ type PlexReader interface {
 
 // PlexWriter changes Plex.
 type PlexWriter interface {
-	// Edit brings e to the item; idempotent. ErrUnremovable says that all of it is
-	// written but the removal of some names.
-	Edit(ctx context.Context, section, key string, e merge.Edit) error
+	// Edit brings e to the item, by so many requests; idempotent. ErrUnremovable says
+	// that all of it is written but the removal of some names.
+	Edit(ctx context.Context, section, key string, e merge.Edit) (requests int, err error)
 	// RemovalKinds are the kinds of names that e removes. A server that heeds one of a
 	// kind heeds all of it; one that does not answers as if it did, so the first of
 	// each kind has to be read back. IgnoredRemovals are those of which nothing went:

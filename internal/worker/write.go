@@ -36,7 +36,7 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 	}
 	if !edit.Empty() {
 		c.contest(x, t, &r)
-		c.mark(&r, edit, t.item.State)
+		c.mark(&r, t, edit)
 	}
 	if r.PosterHash == "" {
 		r.Thumb = t.item.Thumb
@@ -91,7 +91,7 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 		if ok {
 			// What the item shows now tells later whether a person chose another.
 			r.PosterHash, r.Thumb = hash, ""
-			c.mark(r, merge.Edit{}, t.item.State)
+			c.mark(r, t, merge.Edit{})
 		}
 	}
 	if t.background {
@@ -123,11 +123,12 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		doubts := known.doubts(c.plex.RemovalKinds(e), removals(e))
 		habits := c.plex.Habits()
 		began := c.now()
-		err = c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e)
+		requests, err := c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e)
 		c.edited(began)
 		switch {
 		case errors.Is(err, ErrUnremovable):
 			x.notes = append(x.notes, err.Error())
+			c.again(t.hit.Key) // it need not be sent again
 			doubts = nil
 		case job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404:
 			return next, &vanishedError{t.hit.Key}
@@ -145,11 +146,7 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		if len(items) == 0 {
 			return next, &vanishedError{t.hit.Key}
 		}
-		// Of the lists it is asked what has arrived. A value was taken as a whole, however
-		// it is shown.
-		base := merge.Recover(t.base, next, items[0].State)
-		values := next.Shown(merge.Edit{Scalars: e.Scalars}, t.item.State, items[0].State)
-		base.Wrote, base.ShownAs, base.Seen = values.Wrote, values.ShownAs, values.Seen
+		base := merge.Arrived(t.base, next, e, t.item.State, items[0].State)
 		still, after := merge.Merge(base, x.wanted, items[0].State, c.opt.Merge)
 		ignored := c.plex.IgnoredRemovals(e, still)
 		if len(ignored) > 0 {
@@ -157,7 +154,7 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		}
 		var heeded []string
 		for _, d := range doubts {
-			if !slices.Contains(ignored, d) && (d != several || still.Empty() && round == 0) {
+			if !slices.Contains(ignored, d) && (d != several || still.Empty() && round == 0 && requests == 1 && !rewrites(e)) {
 				heeded = append(heeded, d)
 			}
 		}
@@ -173,6 +170,15 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 				Err: fmt.Errorf("Plex accepts the edit but does not keep %s", strings.Join(e.Fields(), ", "))}
 		}
 	}
+}
+
+// rewrites reports whether an edit may have been written as whole lists: that is how
+// names with a comma go from a Plex that decodes names once, and with them all others,
+// so that it tells nothing about several removals.
+func rewrites(e merge.Edit) bool {
+	return slices.ContainsFunc(e.Lists, func(l merge.ListEdit) bool {
+		return slices.ContainsFunc(l.Remove, func(name string) bool { return strings.Contains(name, ",") })
+	})
 }
 
 // removals counts the names that e removes.
@@ -225,6 +231,17 @@ func (c *committer) learn(ctx context.Context) (learnt, error) {
 		c.learnt = &l
 	}
 	return *c.learnt, nil
+}
+
+// unlearn forgets which removals this server is known to heed.
+func (c *committer) unlearn(ctx context.Context) error {
+	if _, err := c.learn(ctx); err != nil {
+		return err
+	}
+	c.learning.Lock()
+	defer c.learning.Unlock()
+	c.learnt = &learnt{Habits: c.plex.Habits()}
+	return writeMeta(ctx, c.notes, metaLearnt+c.version(), *c.learnt)
 }
 
 // keepLearnt stores what was learnt since, if anything was.
