@@ -27,6 +27,9 @@ type Base struct {
 	Had map[Field][]string `json:"had,omitempty"`
 	// Elements tells more of elements of Added and Had, where there is more to tell.
 	Elements map[Field]map[string]Element `json:"elements,omitempty"`
+	// Removed are, for each list, the keys of elements of ours that the last write was to
+	// remove, until it was read back.
+	Removed map[Field][]string `json:"removed,omitempty"`
 	// Locked are the fields that we locked, LockHidden those whose lock Plex did not
 	// show after that.
 	Locked     []Field `json:"locked,omitempty"`
@@ -342,11 +345,40 @@ func Ignored(e Edit, before, after Item) []Field {
 	return all
 }
 
-// Left reports whether the item still shows an element that e was to remove.
-func Left(e Edit, now Item) bool {
-	return slices.ContainsFunc(e.Lists, func(l ListEdit) bool {
-		return slices.ContainsFunc(now.Lists[l.Field], func(t Tag) bool { return slices.Contains(l.Remove, t.Name) })
-	})
+// Removing returns b with a note of what e removes of ours, so that it can be told later
+// whether it went, see [Base.Removed]. before is the base that e was made from.
+func (b Base) Removing(e Edit, before Base) Base {
+	b.Removed = nil
+	for _, l := range e.Lists {
+		for _, name := range l.Remove {
+			if before.Ours(l.Field, name) {
+				if b.Removed == nil {
+					b.Removed = map[Field][]string{}
+				}
+				b.Removed[l.Field] = append(b.Removed[l.Field], fold.Tag(name))
+			}
+		}
+	}
+	return b
+}
+
+// Reclaim returns b without the note of what was removed, and whether the item still
+// shows any of it: that is ours still.
+func (b Base) Reclaim(now Item) (Base, bool) {
+	left := false
+	removed := b.Removed
+	b.Removed = nil
+	b.Added = copied(b.Added)
+	for f, keys := range removed {
+		shows, added := tags(now.Lists[f]), slices.Clone(b.Added[f])
+		for _, key := range keys {
+			if _, there := shows[key]; there && !b.Ours(f, key) {
+				added, left = append(added, key), true
+			}
+		}
+		setOrDelete(b.Added, f, added)
+	}
+	return b, left
 }
 
 // Arrived returns the base that holds after e was written, of which parts of lists may

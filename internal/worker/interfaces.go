@@ -165,7 +165,8 @@ type Stash interface {
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
 	// at or after then, and when each was.
 	UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error
-	// ScenesByBasename returns the scenes that have a file of this name.
+	// ScenesByBasename returns the scenes that have a file of this name, and with their
+	// Err those that may, but cannot be read.
 	ScenesByBasename(ctx context.Context, name string) ([]Scene, error)
 	// Cover fetches the picture at a scene's CoverURL, unless it is still the one
 	// of etag ("" = fetch).

@@ -17,7 +17,6 @@ import (
 // written is what an item was written from, for when it is read back.
 type written struct {
 	edit   merge.Edit
-	base   merge.Base // before edit
 	before merge.Item
 }
 
@@ -30,7 +29,7 @@ func (c *committer) mark(r *job.Pushed, t *target, e merge.Edit) {
 		c.written = map[string]written{}
 	}
 	if _, both := c.written[r.Key]; !both || !e.Empty() {
-		c.written[r.Key] = written{e, t.base, t.item.State}
+		c.written[r.Key] = written{e, t.item.State}
 	}
 }
 
@@ -159,23 +158,21 @@ func (d *drain) showed(ctx context.Context, r *job.Pushed, item *Item) error {
 		return nil // said when it is planned
 	}
 	w := d.committer.read(r.Key, base)
+	reclaimed, left := base.Reclaim(item.State)
+	base.Removed = nil
 	switch {
 	case len(merge.Ignored(w.edit, w.before, item.State)) > 0 && d.committer.again(r.Key):
-		r.WantedHash = ""
-		return nil
-	case merge.Left(w.edit, item.State) && d.committer.again(r.Key):
+		base, r.WantedHash = reclaimed, ""
+	case left && d.committer.again(r.Key):
 		// What was learnt of this server's removals does not hold: to be learnt anew.
-		base = merge.Arrived(w.base, base, w.edit, w.before, item.State)
-		r.WantedHash = ""
+		base, r.WantedHash = reclaimed.Shown(w.edit, w.before, item.State), ""
 		if err := d.committer.unlearn(ctx); err != nil {
 			return err
 		}
-		if text, err := json.Marshal(base); err == nil {
-			r.Base = text
-		}
-		return nil
+	default:
+		base = base.Shown(w.edit, w.before, item.State)
 	}
-	if text, err := json.Marshal(base.Shown(w.edit, w.before, item.State)); err == nil {
+	if text, err := json.Marshal(base); err == nil {
 		r.Base = text
 	}
 	return nil
