@@ -130,6 +130,24 @@ func (s *soak) happen() {
 	case k < 35:
 		s.mutate(`mutation($id: ID!, $n: String) { performerUpdate(input: {id: $id, name: $n}) { id } }`, map[string]any{"id": s.people[s.r.IntN(len(s.people))], "n": s.name("Person")})
 	case k < 37 && len(s.scenes) > 12:
+		// What was written for a scene that is gone is nobody's from then on. So that no
+		// other scene inherits it, the file goes too.
+		var items [2]string
+		for i, x := range s.servers {
+			for _, it := range x.Snapshot() {
+				if slices.ContainsFunc(it.Parts, func(p simplex.PartSpec) bool { return p.File == s.pathOf(scene) }) {
+					if len(it.Parts) > 1 {
+						return
+					}
+					items[i] = it.Key
+				}
+			}
+		}
+		for i, key := range items {
+			if key != "" {
+				s.servers[i].Remove(key)
+			}
+		}
 		s.scenes = slices.DeleteFunc(s.scenes, func(id int64) bool { return id == scene })
 		s.mutate(`mutation($id: ID!) { sceneDestroy(input: {id: $id}) }`, map[string]any{"id": scene})
 	case k < 40:
