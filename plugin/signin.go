@@ -33,7 +33,7 @@ const tvVariable = "PLEXSYNC_PLEXTV_URL"
 // Keys of what the database keeps of signing in. Neither holds a secret.
 const (
 	metaSignIn = "sign_in"      // a sharedSignIn
-	metaMade   = "sign_in_made" // the fingerprint of the token that a sign-in saved
+	metaMade   = "sign_in_made" // fingerprints of tokens that a sign-in saved, the newest last
 )
 
 const (
@@ -48,8 +48,10 @@ const (
 	// and what a clock that was set back makes of it.
 	usualBusy = 10 * time.Second
 	maxBusy   = 10 * time.Minute
-	// keptPins is how many PINs are remembered: one for each tab.
+	// keptPins is how many PINs are remembered: one for each tab. keptMade is how many
+	// fingerprints are: the one before is needed if saving a new token fails.
 	keptPins = 20
+	keptMade = 5
 )
 
 // sharedSignIn is what all processes share. Times are milliseconds since the epoch.
@@ -493,7 +495,7 @@ func (s *session) accepts(ctx context.Context, device string, at plex.Tried, tok
 		return errors.New("The server does not accept the sign-in: check in Plex that it is signed in to your account and connected to the internet, then start again")
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("Nothing was saved. %w", err)
 	}
 	// An error says nothing about the owner; that the account owns it, plex.tv has said.
 	if owner, err := px.Owner(ctx); err == nil && !owner {
@@ -519,12 +521,24 @@ func (s *session) save(ctx context.Context, device string, f plex.Found, at plex
 	if i := slices.IndexFunc(problems, func(p config.Problem) bool { return changes[p.Setting] != nil }); i >= 0 {
 		return SignedIn{}, fmt.Errorf("Nothing was saved: plex.tv gave a value that PlexSync cannot use (%s)", problems[i].Setting)
 	}
-	// First of all, so that a token of ours is known as such whenever we are killed.
-	if err := s.db.SetMeta(ctx, metaMade, fingerprint(device, f.Token)); err != nil {
+	// Before it is saved, so that a token of ours is known as such whenever we are killed.
+	if err := s.noteMade(ctx, fingerprint(device, f.Token), true); err != nil {
 		return SignedIn{}, err
 	}
 	changed, err := s.stash.Configure(ctx, changes)
 	return SignedIn{Changed: changed, Machine: f.Machine, Name: f.Name, Version: cmp.Or(at.Version, f.Version), URL: at.URL}, err
+}
+
+// noteMade remembers a fingerprint, or forgets it.
+func (s *session) noteMade(ctx context.Context, print string, made bool) error {
+	_, err := s.db.ChangeMeta(ctx, metaMade, func(old string) string {
+		all := slices.DeleteFunc(strings.Fields(old), func(p string) bool { return p == print })
+		if made {
+			all = append(all, print)
+		}
+		return strings.Join(all[max(0, len(all)-keptMade):], " ")
+	})
+	return err
 }
 
 func logSignedIn(s *session, a SignedIn) {
@@ -553,14 +567,14 @@ func (s *session) signOut(ctx context.Context, _ NoArguments) (SignedOut, error)
 	if err != nil {
 		return SignedOut{}, err
 	}
-	if made != fingerprint(id, token) {
+	if !slices.Contains(strings.Fields(made), fingerprint(id, token)) {
 		return SignedOut{Message: "Nothing was changed: the token in the settings was entered by hand. To remove it, clear it in the settings"}, nil
 	}
 	out := SignedOut{Revoked: true, Message: "Signed out: the token is revoked and removed from the settings"}
 	err = tv.SignOut(ctx, token)
 	var e *plex.TVError
 	switch {
-	case errors.As(err, &e) && e.Problem == plex.TVRefused:
+	case errors.As(err, &e) && e.TokenRefused():
 		// Revoked before, by a person or by us, or one that plex.tv leaves to the server.
 		out = SignedOut{Message: "Signed out: the token is removed from the settings. plex.tv did not know it any more; if it still lists " + device + ", remove it there"}
 	case err != nil:
@@ -569,7 +583,7 @@ func (s *session) signOut(ctx context.Context, _ NoArguments) (SignedOut, error)
 	if out.Removed, err = s.stash.Configure(ctx, map[string]any{tokenSetting: nil}); err != nil {
 		return SignedOut{}, err
 	}
-	return out, s.db.SetMeta(ctx, metaMade, "")
+	return out, s.noteMade(ctx, fingerprint(id, token), false)
 }
 
 func logSignedOut(s *session, a SignedOut) {

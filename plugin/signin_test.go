@@ -747,6 +747,26 @@ func TestNoSecretOfASignInIsTold(t *testing.T) {
 	}
 }
 
+// TestATokenOfOursIsKnownAsSuch though another one was about to be saved.
+func TestATokenOfOursIsKnownAsSuch(t *testing.T) {
+	t.Parallel()
+	w := newTVWorld(t, simstash.Options{}, nil)
+	id, p := w.signedIn()
+	_, err := w.choose(id, p.Machine, p.URL)
+	must(t, err)
+	const renewed = "SECRET-renewed-4715"
+	w.plex.Set(func(o *simplex.Options) { o.Token = renewed })
+	w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Token = renewed })
+	w.stash.Script(simstash.Fault{Field: "configurePlugin", GraphQLError: "disk full"})
+	if _, err := w.choose(id, p.Machine, p.URL); err == nil || w.saved()["plexToken"] != token {
+		t.Errorf("%v", err)
+	}
+	w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Token = token })
+	if out, err := call[SignedOut](w, "sign_out", nil); err != nil || !out.Revoked || !out.Removed {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
 // ---- In a shell ------------------------------------------------------------------------
 
 // program runs the real program in a shell, with plex.tv in its environment.
@@ -829,6 +849,10 @@ func TestSigningInAndOutInAShell(t *testing.T) {
 	// Signing out: not while plex.tv is out, then once, and not a token of a person's.
 	w.tv.Script(simplex.Rule{Path: "signout", Status: 503})
 	if _, stderr, code := w.run("sign-out"); code != 1 || !strings.Contains(stderr, `plexsync: Nothing was changed. plex.tv has a problem at the moment (it answered 503): try again in a few minutes. You can also remove "PlexSync (Stash)" in Plex under Settings > Authorized Devices`) || w.saved()["plexToken"] != token {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	w.tv.Script(simplex.Rule{Path: "signout", Status: 403}) // a filter's
+	if _, stderr, code := w.run("sign-out"); code != 1 || !strings.Contains(stderr, "Nothing was changed. plex.tv refused the request (it answered 403)") || w.saved()["plexToken"] != token {
 		t.Errorf("code %d, %s", code, stderr)
 	}
 	if stdout, stderr, code := w.run("sign-out"); code != 0 || stderr != "" || stdout != "Signed out: the token is revoked and removed from the settings\n" || w.saved()["plexToken"] != nil || w.saved()["plexUrl"] != w.secure {

@@ -143,6 +143,11 @@ type TVError struct {
 // Error is the sentence. It holds nothing that was received.
 func (e *TVError) Error() string { return e.text }
 
+// TokenRefused reports whether plex.tv does not know the token, or no longer.
+func (e *TVError) TokenRefused() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == statusTokenExpired
+}
+
 func tvError(p TVProblem, format string, args ...any) *TVError {
 	return &TVError{Problem: p, text: fmt.Sprintf(format, args...)}
 }
@@ -242,8 +247,8 @@ func (t *TV) Confirmed(ctx context.Context, id int64) (token Secret, left time.D
 	return w.AuthToken.secret(), w.left(), nil
 }
 
-// SignOut revokes a token: plex.tv forgets it, and our device if it has no other. Of
-// whom plex.tv does not know any more it says [TVRefused].
+// SignOut revokes a token: plex.tv forgets it, and our device if it has no other. A token
+// that it does not know, or no longer, is an error ([TVError.TokenRefused]).
 func (t *TV) SignOut(ctx context.Context, token Secret) error {
 	return t.call(ctx, http.MethodDelete, t.api+"/api/v2/users/signout", token, maxPin, nil)
 }

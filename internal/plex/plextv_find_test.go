@@ -72,7 +72,7 @@ func TestAddressesAreTriedBeforeATokenGoesAnywhere(t *testing.T) {
 		"cabin": plain(cabin), "busy": plain(busy), "refused": "10.0.0.9", "slow": "slow",
 		"expired.test": secure(ca, -day, "expired.test"), "wrong.test": secure(ca, day, "right.test"), "filter.test": secure(filter, day, "filter.test"),
 		"10-0-0-2.h.plex.direct": "0.0.0.0", "10-0-0-3.h.plex.direct": "10.0.0.3",
-		"moved":   anything(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://10.0.0.1/identity", 302) }),
+		"moved":   anything(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://10.0.0.1/identity", http.StatusFound) }),
 		"router":  anything(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }),
 		"login":   anything(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }),
 		"endless": anything(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1<<20)) }),

@@ -120,7 +120,7 @@ func TestAPersonSignsIn(t *testing.T) {
 	if err := c.SignOut(t.Context(), servers[0].Token); err != nil || !s.Revoked(tvServer) {
 		t.Error(err)
 	}
-	if e := tvFailed(t, c.SignOut(t.Context(), servers[0].Token)); e.Problem != plex.TVRefused {
+	if e := tvFailed(t, c.SignOut(t.Context(), servers[0].Token)); e.Problem != plex.TVRefused || !e.TokenRefused() {
 		t.Errorf("%+v", e)
 	}
 	if _, err := c.Servers(t.Context(), account); tvFailed(t, err).Problem != plex.TVRefused {
