@@ -221,9 +221,10 @@ func (t *TV) NewPin(ctx context.Context) (Pin, error) {
 // Page is Plex's page on which a person confirms a PIN. All that it is told stands
 // behind the "#", which a browser sends to no server.
 func (t *TV) Page(p Pin) string {
-	// PathEscape, because the page does not take a plus for a blank.
-	return t.app + "/auth#?clientID=" + url.PathEscape(t.o.ClientID) + "&code=" + url.PathEscape(p.Code.Reveal()) +
-		"&" + url.QueryEscape("context[device][product]") + "=PlexSync"
+	// The page does not take a plus for a blank.
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	return t.app + "/auth#?clientID=" + escape(t.o.ClientID) + "&code=" + escape(p.Code.Reveal()) +
+		"&" + escape("context[device][product]") + "=PlexSync"
 }
 
 // Confirmed asks whether a PIN was confirmed. The token of the person's account is ""

@@ -377,7 +377,9 @@ func FuzzPlexTV(f *testing.F) {
 		}
 		if pin, err := c.NewPin(t.Context()); err == nil {
 			header(pin.Code)
-			if page, err := url.Parse(c.Page(pin)); err != nil || page.Host != "plex.test" || page.Path != "/auth" || pin.ID <= 0 || pin.Left <= 0 || pin.Left > time.Hour {
+			page, told, _ := strings.Cut(c.Page(pin), "#?")
+			values, err := url.ParseQuery(told)
+			if err != nil || page != "https://plex.test/auth" || len(values) != 3 || values.Get("code") != pin.Code.Reveal() || pin.ID <= 0 || pin.Left <= 0 || pin.Left > time.Hour {
 				t.Errorf("%+v, %v", pin, err)
 			}
 		}
