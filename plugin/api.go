@@ -92,7 +92,7 @@ type Class string
 
 func (Class) values() []string {
 	return texts(job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal)
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassUnreadable, job.ClassStashUnreachable, job.ClassInternal)
 }
 
 // Kind is the kind of object in Stash that a job is about. All but a scene stand for the
@@ -133,6 +133,42 @@ const (
 
 func (Rung) values() []string {
 	return texts(RungPushed, RungPath, RungFolded, RungSize, RungTail, RungName)
+}
+
+// Exclusion is why a scene is left out.
+type Exclusion string
+
+const (
+	ExcludedNoFile       Exclusion = "no_file"       // it has no file in Stash
+	ExcludedNotOrganized Exclusion = "not_organized" // onlyOrganized is on, and it is not
+	ExcludedTag          Exclusion = "tag"           // it has a tag of excludeTags
+	ExcludedOther        Exclusion = "other"         // the last comparison did not say why
+)
+
+func (Exclusion) values() []string {
+	return texts(ExcludedNoFile, ExcludedNotOrganized, ExcludedTag, ExcludedOther)
+}
+
+// SceneState is the one state that a scene is in.
+type SceneState string
+
+const (
+	SceneSynced          SceneState = "synced"           // Plex shows what Stash has
+	SceneChanges         SceneState = "changes"          // something would be written, and no job is queued
+	SceneWaiting         SceneState = "waiting"          // it is queued
+	SceneNotInPlex       SceneState = "not_in_plex"      // Plex lacks its files
+	SceneAmbiguous       SceneState = "ambiguous"        // several items match equally well
+	SceneJoined          SceneState = "joined"           // its item belongs to another scene
+	SceneWithoutMetadata SceneState = "without_metadata" // it has no metadata yet, so there is nothing to write
+	SceneExcluded        SceneState = "excluded"         // the settings leave it out, or it has no file
+	SceneFailed          SceneState = "failed"           // it failed, and needs your attention
+	SceneUnknown         SceneState = "unknown"          // Plex or Stash could not be asked
+	SceneGone            SceneState = "gone"             // Stash has no such scene
+)
+
+func (SceneState) values() []string {
+	return texts(SceneSynced, SceneChanges, SceneWaiting, SceneNotInPlex, SceneAmbiguous, SceneJoined, SceneWithoutMetadata,
+		SceneExcluded, SceneFailed, SceneUnknown, SceneGone)
 }
 
 // JobState is what a job in the queue is doing.
@@ -198,6 +234,14 @@ type SceneRequest struct {
 	Scene int64 `json:"scene_id" min:"1" required:"true"` // Stash's id
 }
 
+// ExplainRequest names a scene to explain.
+type ExplainRequest struct {
+	SceneRequest
+	// Read Plex's libraries again first. Otherwise the list of files that PlexSync
+	// remembers is used.
+	Fresh bool `json:"fresh"`
+}
+
 // ListRequest is which part of a list is wanted.
 type ListRequest struct {
 	Limit  int    `json:"limit" min:"0" max:"1000" default:"100"` // rows
@@ -210,7 +254,10 @@ type ListRequest struct {
 type QueueRequest struct {
 	ListRequest
 	Show JobState `json:"show"` // only jobs in this state
-	Sort JobSort  `json:"sort"`
+	// Only jobs of scenes that Plex was seen to lack, the next due first. It goes with
+	// limit and offset alone.
+	Lacked bool    `json:"lacked"`
+	Sort   JobSort `json:"sort"`
 }
 
 // LettersRequest selects dead letters. Without arguments it selects every one.
@@ -308,6 +355,41 @@ type Problem struct {
 	Fatal   bool   `json:"fatal"`   // PlexSync cannot work until it is fixed
 }
 
+// Coverage is how many of Stash's scenes are in sync, and why the others are not. The
+// counts add up to Scenes. A comparison makes them exact; between two of them, scenes that
+// are left out or have no metadata are those that the last one found.
+type Coverage struct {
+	Scenes          int              `json:"scenes"`           // in Stash
+	Synced          int              `json:"synced"`           // Plex shows what Stash has
+	Waiting         int              `json:"waiting"`          // queued
+	NotInPlex       int              `json:"not_in_plex"`      // Plex was seen to lack their files, whether they are queued or not
+	Joined          int              `json:"joined"`           // their item belongs to another scene
+	Dead            int              `json:"dead"`             // they need your attention
+	Excluded        Tally[Exclusion] `json:"excluded"`         // left out, by the reason
+	WithoutMetadata int              `json:"without_metadata"` // nothing to write
+	Unchecked       int              `json:"unchecked"`        // PlexSync has not checked them yet
+	Compared        Time             `json:"compared"`         // when the last comparison ended; null if none did
+	NextCompare     Time             `json:"next_compare"`     // when the next one is due; null if none is scheduled
+}
+
+// Progress is how far a running sync or comparison is.
+type Progress struct {
+	Comparing bool    `json:"comparing"`  // it compares; otherwise it processes the queue
+	Started   Time    `json:"started"`    // when it began
+	Done      int     `json:"done"`       // scenes compared, or jobs processed
+	Total     int     `json:"total"`      // of how many, as far as is known
+	PerSecond float64 `json:"per_second"` // on average since it began
+}
+
+// Window is how available Plex was in the days before the answer.
+type Window struct {
+	Days         int      `json:"days"`         // 7, 30 or 90
+	Since        Time     `json:"since"`        // what it counts from: its first day, or the first run or outage if that is later
+	Availability *float64 `json:"availability"` // 0 to 1; null before the first run
+	Out          float64  `json:"out_seconds"`  // how long Plex was out
+	Outages      int      `json:"outages"`      // that began or went on in it
+}
+
 // Overview is the state of everything at a glance.
 type Overview struct {
 	Version string `json:"version"` // of PlexSync
@@ -320,6 +402,8 @@ type Overview struct {
 	Problems   List[Problem] `json:"problems"`
 	Breaker    Breaker       `json:"breaker"`
 	Waker      Waker         `json:"waker"`
+	Coverage   Coverage      `json:"coverage"`
+	Progress   *Progress     `json:"progress"`    // of what runs now; null if nothing does
 	Runs       List[Run]     `json:"runs"`        // the latest five, newest first
 	LastOutage *Outage       `json:"last_outage"` // of Plex; null if there was none
 	Machine    string        `json:"machine"`     // Plex's machine identifier, for links; "" until Plex has answered once
@@ -329,6 +413,7 @@ type Overview struct {
 type Status struct {
 	Version string `json:"version"` // of PlexSync
 	Counts
+	Coverage  Coverage      `json:"coverage"`
 	LastEvent Time          `json:"last_event"` // the newest event of a queued job; null if there is none
 	Draining  bool          `json:"draining"`   // the queue is being processed
 	Breaker   Breaker       `json:"breaker"`
@@ -344,6 +429,7 @@ type OutageReport struct {
 	MTTR         *float64     `json:"mttr_seconds"`  // mean time to recovery, of outages that ended; null if none did
 	MTBF         *float64     `json:"mtbf_seconds"`  // mean time from one outage's end to the next one's start; null before the second
 	Availability *float64     `json:"availability"`  // 0 to 1: the share of the time since the first outage; null if there was none
+	Windows      List[Window] `json:"windows"`       // the last 7, 30 and 90 days
 }
 
 // Day is a day of the history.
@@ -421,10 +507,20 @@ type Explanation struct {
 	Title    string              `json:"title"`    // "" if Stash has no such scene, or could not be asked
 	Machine  string              `json:"machine"`  // Plex's id, for links to it; "" if it did not answer
 	Decision string              `json:"decision"` // the result in a sentence
+	State    SceneState          `json:"state"`    // the result in a word
+	Class    Class               `json:"class"`    // the failure that keeps the scene from being synced; "" if none does
+	InPlex   bool                `json:"in_plex"`  // Plex has an item for it, also if there is nothing to write
+	Fitting  List[FittingItem]   `json:"fitting"`  // the items that match equally well, if several do
 	Files    List[ExplainedFile] `json:"files"`
 	Steps    List[ExplainedStep] `json:"steps"` // of the match, in the order in which they were tried
 	Items    List[ExplainedItem] `json:"items"` // that belong to the scene
 	Last     LastSync            `json:"last"`
+}
+
+// FittingItem is one of several items that match a scene equally well.
+type FittingItem struct {
+	Key  string `json:"key"`  // Plex's rating key
+	Path string `json:"path"` // of its file, as Plex sees it
 }
 
 // ExplainedFile is a file of a scene as each side sees it.
@@ -498,6 +594,8 @@ type Preview struct {
 	Fields   Tally[string] `json:"fields"`    // items that would be written, by field; poster, background and locks too
 	Skipped  int           `json:"skipped"`   // scenes that the settings or missing metadata leave out
 	NotFound int           `json:"not_found"` // scenes that Plex lacks, or that fit several items
+	// Scenes that Stash cannot read.
+	Unreadable int `json:"unreadable"`
 	// The items that would be written; of a whole preview the first 1,000.
 	First List[PreviewedItem] `json:"first"`
 	Next  int64               `json:"next"` // the argument after of the next part; 0 at the end
@@ -527,6 +625,7 @@ type SettingsTest struct {
 	Fields    List[Field]   `json:"fields"`    // every field that can be synced
 	Reachable bool          `json:"reachable"` // Plex answers at the address
 	Error     string        `json:"error"`     // why it does not, or why the test went no further; "" if nothing went wrong
+	Cause     Class         `json:"cause"`     // the same as a class; "" if nothing went wrong
 	Name      string        `json:"name"`      // of the server
 	Version   string        `json:"version"`   // of Plex
 	Machine   string        `json:"machine"`   // Plex's machine identifier
@@ -567,6 +666,16 @@ type PathCheck struct {
 	Missing int    `json:"missing"` // that Plex lacks
 	Suggest string `json:"suggest"` // the path rule that would explain most of by_name; "" for none
 	Example string `json:"example"` // a path that Plex lacks; "" for none
+	// The first files of the sample.
+	Files List[SampledFile] `json:"files"`
+}
+
+// SampledFile is a file of a sample as each side sees it.
+type SampledFile struct {
+	Path   string `json:"path"`    // in Stash
+	Mapped string `json:"mapped"`  // in Plex, by the path rules
+	ByPath bool   `json:"by_path"` // Plex has it there
+	ByName bool   `json:"by_name"` // Plex has it under another path
 }
 
 // Health is the result of a health check.
@@ -630,9 +739,14 @@ type Found struct {
 	Rekeyed         int `json:"rekeyed"`          // their item has another key than before
 	Gone            int `json:"gone"`             // no longer in Stash
 	NotInPlex       int `json:"not_in_plex"`      // Plex lacks their files
+	Joined          int `json:"joined"`           // share an item with another scene, which it belongs to
 	Same            int `json:"same"`             // nothing to do
 	WithoutMetadata int `json:"without_metadata"` // nothing to write
 	Excluded        int `json:"excluded"`         // by a setting, or without a file
+	Unreadable      int `json:"unreadable"`       // Stash cannot read them
+	NoFile          int `json:"no_file"`          // of the excluded: without a file
+	NotOrganized    int `json:"not_organized"`    // of the excluded: not organized, and onlyOrganized is on
+	ByTag           int `json:"by_tag"`           // of the excluded: with a tag of excludeTags
 	Waiting         int `json:"waiting"`          // have a job already
 	Dead            int `json:"dead"`             // have a dead letter that only a person or an event revives
 	Queued          int `json:"queued"`           // jobs that were made

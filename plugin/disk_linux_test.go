@@ -40,6 +40,7 @@ func (w *world) fillDisk(dir string) (filler string) {
 // TestAFullDiskLosesNothing: edits go on while the disk is full, of a scene and of a
 // studio. Once there is room again they arrive, and nobody clicks.
 func TestAFullDiskLosesNothing(t *testing.T) {
+	slow(t, "drives processes into faults")
 	w := newWorld(t, nil)
 	dir := w.smallDisk("300k")
 	studio := w.stash.AddStudio(simstash.Studio{Name: "Old name"})
@@ -54,7 +55,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 		w.mutate(`mutation ($i: ID!) { studioUpdate(input: {id: $i, name: "New name"}) { id } }`, map[string]any{"i": studio})
 	})
 	w.task("Process queue")
-	w.wantLog(simstash.LevelError, "Edits are kept in "+filepath.Join(dir, store.SpoolDir))
+	w.wantLog(simstash.LevelError, "Edits are saved in "+filepath.Join(dir, store.SpoolDir))
 	w.wantLog(simstash.LevelError, "The disk ")
 	if !strings.Contains(w.log(), filepath.Join(dir, store.FileName)) {
 		t.Errorf("the file is not named:\n%s", w.log())
@@ -72,6 +73,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 // TestADiskThatIsReadOnlyIsNamedAndLosesNothing: neither the database nor the spool can
 // take the edit. The next one that can be stored brings it along.
 func TestADiskThatIsReadOnlyIsNamedAndLosesNothing(t *testing.T) {
+	slow(t, "drives processes into faults")
 	w := newWorld(t, nil)
 	dir := w.smallDisk("1m")
 	scene, item := w.film("a.mp4", simstash.Scene{})

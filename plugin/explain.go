@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/plexsync/plexsync/internal/job"
@@ -11,10 +13,16 @@ import (
 )
 
 // explain shows why a scene is, or is not, in Plex as it is in Stash.
-func (s *session) explain(ctx context.Context, q SceneRequest) (Explanation, error) {
+func (s *session) explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
 	w, err := s.ready(ctx)
 	if err != nil {
 		return Explanation{}, err
+	}
+	if q.Fresh {
+		// That Plex cannot be read is told below.
+		if _, err := w.CheckPaths(ctx, nil, true); job.Interrupted(ctx, err) || errors.Is(err, job.ErrStore) {
+			return Explanation{}, err
+		}
 	}
 	e, err := w.Explain(ctx, q.Scene)
 	return explanation(e), err
@@ -25,6 +33,10 @@ func explanation(e worker.Explanation) Explanation {
 		Pushed: Time{e.Last.Pushed}, Queued: e.Last.Queued, Due: Time{e.Last.Due}, LastError: e.Last.LastError,
 		DeadClass: Class(e.Last.DeadClass), DeadError: e.Last.DeadError,
 	}}
+	x.State, x.Class, x.InPlex = sceneState(e), Class(e.Class), e.InPlex
+	for _, f := range e.Ambiguous {
+		x.Fitting = append(x.Fitting, FittingItem{Key: f.Key, Path: f.Path})
+	}
 	for _, f := range e.Files {
 		x.Files = append(x.Files, ExplainedFile{Path: f.Path, Mapped: f.Mapped, Rule: f.Rule})
 	}
@@ -39,6 +51,36 @@ func explanation(e worker.Explanation) Explanation {
 		x.Items = append(x.Items, item)
 	}
 	return x
+}
+
+// sceneState is the one state of a scene, from what is known of it: what keeps it from
+// being synced comes before what would be done.
+func sceneState(e worker.Explanation) SceneState {
+	switch {
+	case e.Empty:
+		return SceneWithoutMetadata
+	case e.Skipped:
+		return SceneExcluded
+	case e.Class == job.ClassNotInPlex:
+		return SceneNotInPlex
+	case e.Class == job.ClassAmbiguous:
+		return SceneAmbiguous
+	case e.Class == job.ClassGone, e.Class == "" && len(e.Files) == 0:
+		return SceneGone
+	case e.Class == job.ClassUnreachable, e.Class == job.ClassUnauthorized, e.Class == job.ClassStashUnreachable:
+		return SceneUnknown
+	case e.Class != "":
+		return SceneFailed
+	case len(e.Items) == 0:
+		return SceneJoined
+	case e.Last.Queued:
+		return SceneWaiting
+	case e.Last.DeadClass != "" && !e.Last.DeadClass.Apart():
+		return SceneFailed
+	case slices.ContainsFunc(e.Items, func(i worker.ExplainedItem) bool { return !i.Untouched() }):
+		return SceneChanges
+	}
+	return SceneSynced
 }
 
 func explainedField(f worker.ExplainedField) ExplainedField {

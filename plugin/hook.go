@@ -132,20 +132,20 @@ func (p *process) queue(ctx context.Context, subject job.Subject) (queued, error
 func (p *process) spool(subject job.Subject, why error) error {
 	first, err := store.Spool(p.dir, subject)
 	if err != nil {
-		return notQueued(subject, fmt.Errorf("%w. It could not be kept in a file either: %w", why, err))
+		return notQueued(subject, fmt.Errorf("%w. It could not be saved as a file either: %w", why, err))
 	}
 	level := slog.LevelDebug
 	if first {
 		level = slog.LevelError
 	}
-	p.log.Log(context.Background(), level, fmt.Sprintf("The database cannot be used: %v. Edits are kept in %s until it works again, then synced; %s is one of them",
+	p.log.Log(context.Background(), level, fmt.Sprintf("The database cannot be used: %v. Edits are saved in %s and synced once it works again (first: %s)",
 		why, filepath.Join(p.dir, store.SpoolDir), subject))
 	return nil
 }
 
 // notQueued is the error of an event that is lost. It tells what that means.
 func notQueued(subject job.Subject, why error) error {
-	return fmt.Errorf("%s was not queued: %w. The next comparison, or the next edit of it, brings the change to Plex", subject, why)
+	return fmt.Errorf("%s was not queued: %w. The next comparison or the next edit of it will bring the change to Plex", subject, why)
 }
 
 // result is what a function that ran in a goroutine of its own came to.

@@ -31,7 +31,7 @@ func modes() map[string]answerer {
 		// preview.go, explain.go
 		"preview":      mode[NoArguments, Preview]{answer: (*session).preview, log: logPreview, taskOnly: true},
 		"preview_list": mode[PreviewRequest, Preview]{answer: (*session).previewPart},
-		"explain":      mode[SceneRequest, Explanation]{answer: (*session).explain, log: logExplanation},
+		"explain":      mode[ExplainRequest, Explanation]{answer: (*session).explain, log: logExplanation},
 		// queue.go
 		"queue_list":  mode[QueueRequest, QueueList]{answer: (*session).queueList, plain: func(l QueueList) any { return l.Rows }},
 		"queue_clear": mode[NoArguments, Count]{answer: (*session).queueClear, log: counted("Jobs deleted from the queue: %d")},

@@ -15,11 +15,56 @@ func (s *session) outages(ctx context.Context, _ NoArguments) (OutageReport, err
 	if err != nil {
 		return OutageReport{}, err
 	}
-	return outageReport(all, time.Now()), nil
+	began, err := s.firstRun(ctx)
+	if err != nil {
+		return OutageReport{}, err
+	}
+	return outageReport(all, began, time.Now()), nil
 }
 
-// outageReport sums outages up, which are the newest first. The figures are Plex's.
-func outageReport(all []store.Outage, now time.Time) OutageReport {
+// firstRun is when the oldest run on record began; zero if there is none. Only since then
+// is it known whether Plex could be used.
+func (s *session) firstRun(ctx context.Context) (time.Time, error) {
+	runs, err := s.db.Runs(ctx, daysRuns)
+	if err != nil || len(runs) == 0 {
+		return time.Time{}, err
+	}
+	return runs[len(runs)-1].Started, nil
+}
+
+// windows are what availability is counted over, in days.
+var windows = []int{7, 30, 90}
+
+// window sums up the outages of some days. began is since when there is a record.
+func window(days int, plex []store.Outage, began, now time.Time) Window {
+	since := now.AddDate(0, 0, -days)
+	if began.After(since) {
+		since = began
+	}
+	w := Window{Days: days, Since: Time{since}}
+	for _, o := range plex {
+		from, to := o.Started, o.Ended
+		if to.IsZero() {
+			to = now
+		}
+		if from.Before(since) {
+			from = since
+		}
+		if to.After(from) {
+			w.Outages++
+			w.Out += to.Sub(from).Seconds()
+		}
+	}
+	if all := now.Sub(since).Seconds(); !began.IsZero() && all > 0 {
+		a := min(1, max(0, 1-w.Out/all))
+		w.Availability = &a
+	}
+	return w
+}
+
+// outageReport sums outages up, which are the newest first. The figures are Plex's. began
+// is when the oldest run on record began, zero if there is none.
+func outageReport(all []store.Outage, began, now time.Time) OutageReport {
 	var r OutageReport
 	var plex []store.Outage
 	for _, o := range all {
@@ -29,6 +74,12 @@ func outageReport(all []store.Outage, now time.Time) OutageReport {
 		} else {
 			r.Stash = append(r.Stash, outage(o))
 		}
+	}
+	if n := len(plex); n > 0 && (began.IsZero() || plex[n-1].Started.Before(began)) {
+		began = plex[n-1].Started
+	}
+	for _, d := range windows {
+		r.Windows = append(r.Windows, window(d, plex, began, now))
 	}
 	if len(plex) == 0 {
 		return r
@@ -78,7 +129,7 @@ func logOutages(s *session, r OutageReport) {
 		s.log.Info(fmt.Sprintf("Outages of Stash itself: %d, the last began %s", n, clock(r.Stash[0].Started)))
 	}
 	if len(r.Outages) == 0 {
-		s.log.Info("No outage of Plex on record")
+		s.log.Info("No Plex outage on record")
 		return
 	}
 	for _, o := range r.Outages[:min(len(r.Outages), outageLines)] {
@@ -89,8 +140,10 @@ func logOutages(s *session, r OutageReport) {
 		}
 		s.log.Info(fmt.Sprintf("%s; it lasted %s, %d jobs waited", line, o.Ended.Sub(o.Started.Time).Round(time.Second), o.Waited))
 	}
-	s.log.Info(fmt.Sprintf("Mean time to recovery %s, mean time between outages %s, availability %s",
-		span(r.MTTR), span(r.MTBF), percent(r.Availability)))
+	s.log.Info(fmt.Sprintf("Mean time to recovery %s, mean time between outages %s", span(r.MTTR), span(r.MTBF)))
+	for _, w := range r.Windows {
+		s.log.Info(fmt.Sprintf("Plex was available %s of the last %d days (counted since %s)", percent(w.Availability), w.Days, clock(w.Since)))
+	}
 }
 
 func span(seconds *float64) string {
@@ -124,7 +177,11 @@ func (s *session) history(ctx context.Context, _ NoArguments) (History, error) {
 		return History{}, err
 	}
 	now := time.Now()
-	h := History{OutageReport: outageReport(outages, now), Runs: runAnswers(runs[:min(len(runs), historyRuns)])}
+	var began time.Time
+	if len(runs) > 0 {
+		began = runs[len(runs)-1].Started
+	}
+	h := History{OutageReport: outageReport(outages, began, now), Runs: runAnswers(runs[:min(len(runs), historyRuns)])}
 	h.Days = days(now, runs, h.Outages)
 	return h, nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -96,6 +97,10 @@ func (w *world) flow(name string, steps map[string]func()) {
 	proxy := httputil.NewSingleHostReverseProxy(stash)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", proxy)
+	mux.HandleFunc("GET /scene/{id}/screenshot", func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Type", "image/png")
+		rw.Write(picture(len(r.PathValue("id"))))
+	})
 	for _, name := range []string{"/host.js", "/host.css"} {
 		mux.HandleFunc(name, func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, dir+name) })
 	}
@@ -190,32 +195,78 @@ func (w *world) films(n int) {
 	}
 }
 
-func TestThePageSetsPlexSyncUp(t *testing.T) {
-	t.Parallel()
+// saved returns a check of the settings that Stash has now.
+func (w *world) saved(want map[string]any) func() {
+	return func() {
+		var got struct {
+			Configuration struct{ Plugins map[string]map[string]any }
+		}
+		must(w, w.stash.Query(context.Background(), `{ configuration { plugins } }`, nil, &got))
+		if s := got.Configuration.Plugins["plexsync"]; !reflect.DeepEqual(s, want) && !reflect.DeepEqual(without(s, "paused", false), want) {
+			w.Errorf("saved are %v, want %v", s, want)
+		}
+	}
+}
+
+// untouched fails if anything was written to Plex.
+func (w *world) untouched() {
+	if n := w.plex.Counts().Writes; n != 0 {
+		w.Errorf("%d writes were made", n)
+	}
+}
+
+// newFreshWorld is a world in which PlexSync is installed, and nothing more.
+func newFreshWorld(t *testing.T) *world {
+	t.Helper()
 	w := newWorldWith(t, simstash.Options{Folders: []string{"/data"}}, map[string]any{"plexUrl": nil, "plexToken": nil, "pathRules": nil})
 	w.films(3)
 	w.plex.AddSection(simplex.SectionSpec{Title: "Others", Locations: []string{"/others"}})
+	return w
+}
+
+// TestThePageSetsPlexSyncUp: from a fresh Stash to the first synced scenes, with its clicks
+// and its time counted.
+func TestThePageSetsPlexSyncUp(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFreshWorld(t)
+	w.flow("setup", map[string]func(){
+		"check-untouched": w.untouched,
+		"check-settings":  w.saved(map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media"}),
+	})
+}
+
+func TestTheFormOfTheSettings(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFreshWorld(t)
 	want := map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media",
 		"fields": "title, summary, date, studio, director, performers, tags, collections, poster, rating"}
-	saved := func(more map[string]any) func() {
-		return func() {
-			var got struct {
-				Configuration struct{ Plugins map[string]map[string]any }
-			}
-			must(t, w.stash.Query(context.Background(), `{ configuration { plugins } }`, nil, &got))
-			all := map[string]any{}
-			for k, v := range want {
-				all[k] = v
-			}
-			for k, v := range more {
-				all[k] = v
-			}
-			if s := got.Configuration.Plugins["plexsync"]; !reflect.DeepEqual(s, all) && !reflect.DeepEqual(without(s, "paused", false), all) {
-				t.Errorf("saved are %v, want %v", s, all)
-			}
-		}
+	paused := maps.Clone(want)
+	paused["paused"] = true
+	w.flow("settings", map[string]func(){"check-settings": w.saved(want), "check-paused": w.saved(paused)})
+}
+
+// TestThePageOpensWithTheCoverage: 39 scenes, of which five have no metadata and two are not
+// in Plex, before and after the first sync.
+func TestThePageOpensWithTheCoverage(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(32)
+	for i := range 5 {
+		w.film(fmt.Sprintf("bare%d.mp4", i), simstash.Scene{})
 	}
-	w.flow("setup", map[string]func(){"check-settings": saved(nil), "check-paused": saved(map[string]any{"paused": true})})
+	for i := range 2 {
+		w.stash.AddScene(simstash.Scene{Title: "Nowhere", Files: []*simstash.File{{Path: fmt.Sprintf("/data/none%d.mp4", i), Size: 1, Duration: 60}}})
+	}
+	w.flow("fresh", map[string]func(){
+		"sync": func() { w.stash.RunTask("plexsync", "Sync all scenes") },
+		"status": func() {
+			w.task("Show status")
+			w.wantLog(simstash.LevelInfo, "32 of 39 scenes are in sync: 2 not in Plex, 5 without metadata")
+		},
+	})
 }
 
 // without is m without an entry of this value.
@@ -230,18 +281,39 @@ func without(m map[string]any, name string, value any) map[string]any {
 }
 
 func TestThePageShowsAnOutage(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
-	w.task("Sync all scenes")
-	for range 6 {
-		w.task("Process queue")
+	for i := range 3 {
+		w.edit(int64(i+1), map[string]any{"title": fmt.Sprintf("Edited %d, Film 1", i)})
 	}
+	w.settle()
 	w.flow("outage", map[string]func(){"up": func() { w.plex.Set(func(o *simplex.Options) { o.Down = false }) }})
 }
 
+// TestThePageSaysWhatPlexAnswered: few edits, a failed item beside them, and a Plex that
+// answers 503; then one that rejects the token.
+func TestThePageSaysWhatPlexAnswered(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(1)
+	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, first_event_at, last_event_at, died_at)
+		VALUES('scene', 6000, 'rejected', 'edit item: answered 400', 1, 'Old', 1767225600000, 1767225600000, 1795000000000)`)
+	w.plex.Set(func(o *simplex.Options) { o.Maintenance = true })
+	w.edit(1, map[string]any{"title": "Edited"})
+	w.settle()
+	w.flow("answered", map[string]func(){"token": func() {
+		w.plex.Set(func(o *simplex.Options) { o.Maintenance = false })
+		w.set(map[string]any{"plexToken": "SECRET-wrong"})
+		w.task("Process queue")
+	}})
+}
+
 func TestThePageWhileADrainRuns(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(80)
@@ -257,13 +329,24 @@ func TestThePageWhileADrainRuns(t *testing.T) {
 }
 
 func TestThePageOfAScene(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"excludeTags": "Private"})
 	_, item := w.film("a.mp4", simstash.Scene{Title: "New title"})
 	w.stash.AddScene(simstash.Scene{Title: "Nowhere", Files: []*simstash.File{{Path: "/data/none.mp4", Size: 1, Duration: 60}}})
 	private := w.stash.AddTag(simstash.Tag{Name: "Private"})
 	w.film("c.mp4", simstash.Scene{Title: "Left alone", TagIDs: []int64{private}})
-	w.flow("scene", map[string]func(){"check-title": func() { w.shows(item, map[string]string{"title": "New title"}) }})
+	w.film("d.mp4", simstash.Scene{})
+	w.stash.AddScene(simstash.Scene{Title: "Twins", Files: []*simstash.File{{Path: "/other/twin.mp4", Size: 7, Duration: 600}}})
+	for _, dir := range []string{"one", "two"} {
+		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/" + dir + "/twin.mp4", Size: 7, Duration: 10 * time.Minute}}})
+	}
+	w.flow("scene", map[string]func(){
+		"check-title": func() { w.shows(item, map[string]string{"title": "New title"}) },
+		"arrives": func() {
+			w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/none.mp4", Size: 1, Duration: time.Minute}}})
+		},
+	})
 }
 
 // fill puts dead letters into the database that no run would make in a test's time.
@@ -282,6 +365,7 @@ const someLetters = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
 	SELECT 'scene', i, CASE i %% 2 WHEN 0 THEN 'rejected' ELSE 'ambiguous' END, 'edit item: answered 400', 5, 'Title ' || i, '/data/' || i || '.mp4', 1767225600000, 1767225600000, 1767225600000 + i FROM n`
 
 func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(5)
@@ -289,6 +373,8 @@ func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
 	w.fill(fmt.Sprintf(someLetters, 5000))
 	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, first_event_at, last_event_at, died_at)
 		VALUES('scene', 6000, 'not_in_plex', 'Plex lacks it', 0, 'Missing', 1767225600000, 1767225600000, 1767225600000)`)
+	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, first_event_at, last_event_at, died_at)
+		VALUES('scene', 6001, 'joined', 'its item belongs to scene 1', 0, 'Second half', 1767225600000, 1767225600000, 1767225600000)`)
 	letters := func(which job.Which) int {
 		_, n, err := w.db().ListLetters(context.Background(), which, store.List{Limit: 1})
 		must(t, err)
@@ -310,19 +396,19 @@ func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
 }
 
 func TestThePageShowsAPreview(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(130)
-	w.flow("preview", map[string]func(){"check-untouched": func() {
-		if n := w.plex.Counts().Writes; n != 0 {
-			t.Errorf("the preview made %d writes", n)
-		}
+	w.flow("preview", map[string]func(){"check-untouched": w.untouched, "check-one": func() {
+		w.within(time.Minute, "the scene was written", func() bool { return w.plex.Counts().Writes == 1 })
 	}})
 }
 
 // TestThePagePreviewsAPosterAlone: an item of which no field would change, in a preview
 // and in a scene's tab.
 func TestThePagePreviewsAPosterAlone(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -335,6 +421,7 @@ func TestThePagePreviewsAPosterAlone(t *testing.T) {
 
 // TestThePageHoldsWhatFails: nothing of ours can blank a page of Stash.
 func TestThePageHoldsWhatFails(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -342,6 +429,7 @@ func TestThePageHoldsWhatFails(t *testing.T) {
 }
 
 func TestNamesOnThePageAreText(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	const evil = `<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>`
 	w := newWorld(t, map[string]any{"paused": true})
@@ -354,22 +442,46 @@ func TestNamesOnThePageAreText(t *testing.T) {
 }
 
 func TestThePageWithABackendThatFails(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	newWorld(t, nil).flow("failing", nil)
 }
 
 func TestThePageIsGentle(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	scene, _ := w.film("a.mp4", simstash.Scene{})
 	w.flow("gentle", map[string]func(){"edit": func() { w.edit(scene, map[string]any{"title": "Edited"}) }})
 }
 
+func TestThePageAsksNothingInAHiddenTab(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	newWorld(t, nil).flow("hidden", nil)
+}
+
 func TestThePageOnAPhone(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
+	w.set(map[string]any{"dlqRetentionDays": 3650})
+	w.task("Sync all scenes")
+	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, path, first_event_at, last_event_at, died_at)
+		VALUES('tag', 7, 'rejected', 'edit item: answered 400', 5, 'Title 1', '/data/a/rather/long/path/of/a/file/somewhere.mp4', 1767225600000, 1767225600000, 1767225600000)`)
 	w.flow("phone", nil)
+}
+
+func TestThePageInLightColors(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.films(3)
+	w.set(map[string]any{"dlqRetentionDays": 3650})
+	w.task("Sync all scenes")
+	w.fill(fmt.Sprintf(someLetters, 3))
+	w.flow("light", nil)
 }
 
 // TestTheInterfaceOfThePage: what docs/interface.md promises of the versioned calls.
@@ -512,7 +624,7 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 
 	// What is one of a few words, and has no answer here for each.
 	for _, c := range []job.Class{job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal} {
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassUnreadable, job.ClassStashUnreachable, job.ClassInternal} {
 		fmt.Fprintf(&program, "{ const class_: FailureClass = %q; }\n", c)
 	}
 	for r := match.RungPushed; r <= match.RungName; r++ {

@@ -10,7 +10,13 @@ import (
 
 // queueList shows a part of the queue.
 func (s *session) queueList(ctx context.Context, q QueueRequest) (QueueList, error) {
-	jobs, total, err := s.db.ListJobs(ctx, time.Now(), string(q.Show), q.list(string(q.Sort)))
+	list := func() ([]job.Job, int, error) {
+		if q.Lacked {
+			return s.db.Lacked(ctx, q.Limit, q.Offset)
+		}
+		return s.db.ListJobs(ctx, time.Now(), string(q.Show), q.list(string(q.Sort)))
+	}
+	jobs, total, err := list()
 	if err != nil {
 		return QueueList{}, err
 	}

@@ -14,14 +14,14 @@ import (
 func (p *process) beginDrain(ctx context.Context, s *session) error {
 	n, err := s.db.TakeSpool(ctx, time.Now())
 	if n > 0 {
-		p.log.Info(fmt.Sprintf("Edits queued that were kept in files while the database could not be used: %d", n))
+		p.log.Info(fmt.Sprintf("Edits saved while the database could not be used, now queued: %d", n))
 	}
 	if store.Damaged(err) {
 		return err
 	}
 	if err != nil {
 		// What is in the queue need not wait for it.
-		p.log.Error(fmt.Sprintf("Edits that were kept in files cannot be taken in now, and are tried again: %v", err))
+		p.log.Error(fmt.Sprintf("Saved edits could not be queued yet, PlexSync will try again: %v", err))
 	}
 	p.reportNotices(s.db)
 	p.wake()

@@ -87,6 +87,7 @@ func (w *world) kept() (names []string) {
 // itself, or from the copy that a comparison keeps, so that a person's edits stay and what
 // Stash drops later goes.
 func TestAPersonsEditsOutliveADamagedDatabase(t *testing.T) {
+	slow(t, "drives processes into faults")
 	for name, damage := range map[string]func(w *world){
 		"in the file, the states can be read": func(w *world) { w.trash("plexsync-") }, // the client's id
 		"only the copy knows them":            func(w *world) { w.trash(`"summary"`) },
@@ -121,6 +122,7 @@ func TestAPersonsEditsOutliveADamagedDatabase(t *testing.T) {
 // TestWhatWasQueuedOutlivesALostDatabase: three edits wait while Plex is out, and somebody
 // deletes the file. Nobody clicks, and no event comes.
 func TestWhatWasQueuedOutlivesALostDatabase(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
@@ -135,11 +137,12 @@ func TestWhatWasQueuedOutlivesALostDatabase(t *testing.T) {
 	must(t, os.Remove(w.database()))
 	w.plex.Set(func(o *simplex.Options) { o.Down = false })
 	w.within(3*time.Minute, "everything is in Plex", w.titles(items, "Film %d"))
-	w.wantLog(simstash.LevelError, "was missing or empty, although PlexSync has worked in this folder before")
+	w.wantLog(simstash.LevelError, "was missing or empty, although PlexSync has been used in this folder before")
 }
 
 // TestOneOddValueCostsItsRowOnly, also where the page meets it, which else logs nothing.
 func TestOneOddValueCostsItsRowOnly(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change string
@@ -150,9 +153,9 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 		"a letter's class": {`UPDATE dead_letter SET class = 'No class!' WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "overview"}, "1 dead letter"},
 		"a letter's bytes": {`UPDATE dead_letter SET attempts = x'01' WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "dlq_list"}, "1 dead letter"},
 		"a huge letter":    {`UPDATE dead_letter SET error = CAST(zeroblob(200000000) AS TEXT) WHERE subject_id = 1`, map[string]any{"v": 1, "mode": "dlq_list"}, "1 dead letter"},
-		"a run's time":     {`UPDATE run SET started_at = 'once upon a time'`, map[string]any{"v": 1, "mode": "overview"}, "in the history"},
+		"a run's time":     {`UPDATE run SET started_at = 'once upon a time'`, map[string]any{"v": 1, "mode": "overview"}, "past run"},
 		"a job's kind":     {`INSERT INTO job (kind, subject_id, priority, due_at, first_event_at, last_event_at) VALUES ('gallery', 5, 0, 1, 1, 1)`, map[string]any{"v": 1, "mode": "queue_list"}, "1 queued job"},
-		"an item's base":   {`UPDATE pushed SET base = 'not JSON'`, map[string]any{"mode": "sync_all"}, "1 item's remembered state"},
+		"an item's base":   {`UPDATE pushed SET base = 'not JSON'`, map[string]any{"mode": "sync_all"}, "1 remembered item"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -179,7 +182,7 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 			if want := 3 - strings.Count(c.says, "letter"); err != nil || len(letters) != want && c.ask["v"] != nil {
 				t.Errorf("%d letters are left, want %d, %v", len(letters), want, err)
 			}
-			told := strings.Count(w.log(), "error: The database held values that PlexSync never wrote")
+			told := strings.Count(w.log(), "error: The database held invalid values")
 			if told != 1 || !strings.Contains(w.log(), c.says) {
 				t.Errorf("told %d times:\n%s", told, w.log())
 			}
@@ -194,6 +197,7 @@ func TestOneOddValueCostsItsRowOnly(t *testing.T) {
 // TestASchemaThatGetsNewerUnderADrainEndsIt, and costs nothing: the newer program goes on
 // with the file.
 func TestASchemaThatGetsNewerUnderADrainEndsIt(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w, _, _ := halfSynced(t)
 	killWakers(t, w.dir)

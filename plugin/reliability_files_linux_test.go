@@ -14,6 +14,7 @@ import (
 // TestALockThatIsALinkIsRefusedWithASentence: nothing is locked or overwritten through
 // it, edits go on being queued, and with the link gone they arrive.
 func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, nil)
 	victim := filepath.Join(t.TempDir(), "victim")
@@ -26,10 +27,10 @@ func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
 	scene, item := w.film("a.mp4", simstash.Scene{})
 	w.edit(scene, map[string]any{"title": "A"}) // no database can be made
 	w.settle()
-	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), "open.lock")+": it is a link")
+	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), "open.lock")+": it is not a regular file")
 	must(t, os.Remove(filepath.Join(dataDir(w.dir), "open.lock")))
 	w.task("Process queue")
-	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), store.DrainLock)+": it is a link")
+	w.wantLog(simstash.LevelError, filepath.Join(dataDir(w.dir), store.DrainLock)+": it is not a regular file")
 	if data, err := os.ReadFile(victim); err != nil || string(data) != "precious" {
 		t.Errorf("the victim holds %q, %v", data, err)
 	}
@@ -42,6 +43,7 @@ func TestALockThatIsALinkIsRefusedWithASentence(t *testing.T) {
 // TestACommandOfRootsLeavesNothingOfRoots: somebody looks and processes with docker exec,
 // while Stash runs as another user.
 func TestACommandOfRootsLeavesNothingOfRoots(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root may give files away; CI is root in its container")

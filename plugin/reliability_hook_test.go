@@ -31,12 +31,15 @@ func (w *world) quick(edit func()) (took time.Duration) {
 	return took
 }
 
-// hold is another program that holds the write lock of the plugin's database.
-func (w *world) hold() (release func()) {
+// hold is another program that holds the write lock of the plugin's database, or, in
+// exclusive mode, lets nobody read it either.
+func (w *world) hold(mode string) (release func()) {
 	w.Helper()
-	db, err := sql.Open("sqlite3", "file:"+filepath.Join(dataDir(w.dir), store.FileName)+"?_txlock=immediate&_busy_timeout=20000")
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(dataDir(w.dir), store.FileName)+"?_txlock=immediate&_busy_timeout=20000&_locking_mode="+mode)
 	must(w, err)
 	tx, err := db.BeginTx(context.Background(), nil)
+	must(w, err)
+	_, err = tx.Exec(`UPDATE meta SET value = value`)
 	must(w, err)
 	return func() {
 		must(w, tx.Rollback())
@@ -61,7 +64,16 @@ func (w *world) spoolFiles() (names []string) {
 // Plex is out and scenes are edited. When the lock ends and Plex is back, everything
 // arrives, and nobody clicks.
 func TestALockedDatabaseDelaysNobodyAndLosesNothing(t *testing.T) {
-	t.Parallel()
+	slow(t, "drives processes into faults")
+	for _, mode := range []string{"NORMAL", "EXCLUSIVE"} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			lockedDatabase(t, mode)
+		})
+	}
+}
+
+func lockedDatabase(t *testing.T, mode string) {
 	w := newWorld(t, nil)
 	first, item := w.film("first.mp4", simstash.Scene{})
 	w.edit(first, map[string]any{"title": "Before"})
@@ -69,7 +81,7 @@ func TestALockedDatabaseDelaysNobodyAndLosesNothing(t *testing.T) {
 	w.shows(item, map[string]string{"title": "Before"})
 	w.within(time.Minute, "the waker has ended", func() bool { return len(wakers(t, w.dir)) == 0 })
 
-	release := w.hold()
+	release := w.hold(mode)
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
 	var items []string
 	began := time.Now()
@@ -97,6 +109,7 @@ func TestALockedDatabaseDelaysNobodyAndLosesNothing(t *testing.T) {
 // TestADrainTakesTheSpoolIn: what a hook of before left there is synced by the first task
 // that anybody runs, without a waker.
 func TestADrainTakesTheSpoolIn(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"paused": true})
 	scene, item := w.film("a.mp4", simstash.Scene{})
@@ -111,8 +124,8 @@ func TestADrainTakesTheSpoolIn(t *testing.T) {
 	w.set(map[string]any{"paused": nil})
 	w.task("Process queue")
 	w.shows(item, map[string]string{"title": "A"})
-	w.wantLog(simstash.LevelInfo, "Edits queued that were kept in files while the database could not be used: 1")
-	w.wantLog(simstash.LevelError, "Files moved out of ")
+	w.wantLog(simstash.LevelInfo, "Edits saved while the database could not be used, now queued: 1")
+	w.wantLog(simstash.LevelError, "Moved unknown files from ")
 	if left := w.spoolFiles(); len(left) != 0 {
 		t.Errorf("left in the spool: %v", left)
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,10 +12,6 @@ import (
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
 )
-
-// Task and Stopped: in the bubble every drain ends by itself.
-func (bubbleWorld) Task(context.Context) (string, error)          { return "", nil }
-func (bubbleWorld) Stopped(context.Context, string) (bool, error) { return false, nil }
 
 // plugins lists the plugin's processes that are no wakers.
 func (w *world) plugins() (pids []int) {
@@ -56,6 +51,7 @@ func halfSynced(t *testing.T) (w *world, items []string, task int) {
 
 // TestADrainThatTheSystemKillsIsMadeGood, as the OOM killer does, with no event after it.
 func TestADrainThatTheSystemKillsIsMadeGood(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w, items, _ := halfSynced(t)
 	killed := w.plugins()
@@ -76,6 +72,7 @@ func TestADrainThatTheSystemKillsIsMadeGood(t *testing.T) {
 // TestADrainThatAPersonStopsRests: it does not begin again under her hands, but for an
 // edit. That it begins by itself within fifteen minutes is tested in package waker.
 func TestADrainThatAPersonStopsRests(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w, items, task := halfSynced(t)
 	w.stash.StopJob(task)
@@ -97,6 +94,7 @@ func TestADrainThatAPersonStopsRests(t *testing.T) {
 // TestAShortSessionDoesNotEndUnderTheWaker: max_session_age is far below the five minutes
 // in which it asks Stash otherwise, and there is no API key.
 func TestAShortSessionDoesNotEndUnderTheWaker(t *testing.T) {
+	slow(t, "drives processes into faults")
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Username: "anna", Password: "SECRET-password", MaxSessionAge: 15 * time.Second}, nil)
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })

@@ -43,7 +43,7 @@ func (s *session) settingsTest(ctx context.Context, q SettingsRequest) (Settings
 		return SettingsTest{}, err
 	}
 	if err != nil {
-		t.Error = err.Error()
+		t.Error, t.Cause = err.Error(), Class(job.ClassOf(err))
 	}
 	return t, nil
 }
@@ -182,5 +182,9 @@ func (s *session) testPaths(ctx context.Context, machine string) (*PathCheck, er
 }
 
 func pathCheck(c worker.PathCheck) PathCheck {
-	return PathCheck{Scenes: c.Scenes, ByPath: c.ByPath, ByName: c.ByName, Missing: c.Missing, Suggest: c.Suggest, Example: c.Example}
+	x := PathCheck{Scenes: c.Scenes, ByPath: c.ByPath, ByName: c.ByName, Missing: c.Missing, Suggest: c.Suggest, Example: c.Example}
+	for _, f := range c.Files {
+		x.Files = append(x.Files, SampledFile{Path: f.Path, Mapped: f.Mapped, ByPath: f.ByPath, ByName: f.ByName})
+	}
+	return x
 }

@@ -153,7 +153,7 @@ func (s *session) signIn(ctx context.Context, _ NoArguments) (SignIn, error) {
 	} else if busy {
 		return SignIn{}, errors.New(busyFor(wait))
 	} else if wait > 0 {
-		return SignIn{}, errors.New("Others are signing in at this moment: try again in a few seconds")
+		return SignIn{}, errors.New(othersSignIn)
 	}
 	pin, err := tv.NewPin(ctx)
 	if err = s.asked(ctx, err); err != nil {
@@ -166,6 +166,8 @@ func (s *session) signIn(ctx context.Context, _ NoArguments) (SignIn, error) {
 	})
 	return SignIn{ID: pin.ID, URL: tv.Page(pin), Expires: Time{expires}, Left: wholeSeconds(pin.Left)}, err
 }
+
+const othersSignIn = "Others are signing in at this moment: try again in a few seconds"
 
 func busyFor(wait time.Duration) string {
 	return fmt.Sprintf("plex.tv gets too many requests and asks PlexSync to wait: try again in %s", several(wholeSeconds(wait), "second", "seconds"))
@@ -182,6 +184,7 @@ type account struct {
 	token    plex.Secret
 	expires  time.Time
 	progress SignInProgress // what to answer unless there is a token
+	unasked  bool           // plex.tv was not asked, because it was not our turn
 }
 
 // account asks plex.tv whether a sign-in was confirmed. What a person can be told, and
@@ -213,7 +216,7 @@ func (s *session) account(ctx context.Context, id int64, patience time.Duration)
 		if busy {
 			message = busyFor(wait)
 		}
-		a.progress = waiting(expires, message, wait)
+		a.progress, a.unasked = waiting(expires, message, wait), true
 		return a, nil
 	}
 	token, left, err := a.tv.Confirmed(ctx, id)
@@ -436,7 +439,11 @@ func (s *session) signInChoose(ctx context.Context, q SignInChoice) (SignedIn, e
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if a.token == "" {
+	switch {
+	case a.token != "":
+	case a.unasked:
+		return SignedIn{}, errors.New(cmp.Or(a.progress.Message, othersSignIn))
+	default:
 		return SignedIn{}, errors.New(cmp.Or(a.progress.Message, "You have not signed in on Plex's page yet"))
 	}
 	found, err := s.servers(ctx, a)

@@ -34,6 +34,12 @@ func (s *session) overview(ctx context.Context, _ NoArguments) (Overview, error)
 		return o, err
 	}
 	o.Runs = runAnswers(runs)
+	if o.Coverage, err = s.coverage(ctx); err != nil {
+		return o, err
+	}
+	if o.Progress, err = s.progress(ctx, &o); err != nil {
+		return o, err
+	}
 	outages, err := s.db.Outages(ctx, 20)
 	if err != nil {
 		return o, err
@@ -54,6 +60,9 @@ func (s *session) status(ctx context.Context, _ NoArguments) (Status, error) {
 		return x, err
 	}
 	x.Counts = countsOf(counts)
+	if x.Coverage, err = s.coverage(ctx); err != nil {
+		return x, err
+	}
 	if x.LastEvent.Time, err = s.db.NewestEvent(ctx); err != nil {
 		return x, err
 	}
@@ -69,6 +78,7 @@ func (s *session) status(ctx context.Context, _ NoArguments) (Status, error) {
 }
 
 func logStatus(s *session, x Status) {
+	s.log.Info(x.Coverage.sentence())
 	s.log.Info(fmt.Sprintf("Queue: %d jobs, %d due, %d being processed, %d waiting", x.Queued, x.Due, x.Leased, x.Waiting))
 	if x.Waiting > 0 && !x.NextDue.IsZero() {
 		s.log.Info(fmt.Sprintf("The next is due %s", clock(x.NextDue)))

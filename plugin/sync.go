@@ -75,8 +75,16 @@ func (s *session) startDrain(ctx context.Context) error {
 	return err
 }
 
-// syncAll queues every scene and looks at every cover again.
+// syncAll queues every scene and looks at every cover again. The first time a comparison
+// follows, which finds out how many scenes there is nothing to write for.
 func (s *session) syncAll(ctx context.Context, _ NoArguments) (Count, error) {
+	if ended, _, err := worker.LastCompare(ctx, s.db); err != nil {
+		return Count{}, err
+	} else if ended.Began.IsZero() {
+		if err := worker.AskCompare(ctx, s.db, time.Now(), false); err != nil {
+			return Count{}, err
+		}
+	}
 	if err := s.db.LookAtCovers(ctx); err != nil {
 		return Count{}, err
 	}
@@ -109,6 +117,19 @@ func (s *session) syncScene(ctx context.Context, q SceneRequest) (Count, error) 
 	if err := s.db.LookAgain(ctx, q.Scene); err != nil {
 		return Count{}, err
 	}
+	current, err := s.db.Current(ctx)
+	if err != nil {
+		return Count{}, err
+	}
+	switch known, err := current.PushedOfScenes(ctx, q.Scene); {
+	case err != nil:
+		return Count{}, err
+	case len(known) == 0:
+		// Its item may have come to Plex since Plex was read.
+		if err := worker.AskListing(ctx, s.db); err != nil {
+			return Count{}, err
+		}
+	}
 	return Count{1}, s.db.Enqueue(ctx, time.Now(), job.PriorityEvent, job.Scene(q.Scene))
 }
 
@@ -140,8 +161,8 @@ func comparison(c worker.Comparing) Comparison {
 		Asked: Time{c.Asked}, Began: Time{c.Began}, Ended: Time{c.Ended}, Full: c.Full, Total: c.Total, After: c.After,
 		Found: Found{
 			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
-			Gone: f.Gone, NotInPlex: f.NotInPlex, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
-			Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
+			Gone: f.Gone, NotInPlex: f.NotInPlex, Joined: f.Joined, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
+			Unreadable: f.Unreadable, NoFile: f.NoFile, NotOrganized: f.NotOrganized, ByTag: f.ByTag, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
 		},
 	}
 }

@@ -18,7 +18,7 @@ import (
 const MetaMemoryLost = "memory_lost"
 
 // lostMemory is the sentence that tells what a lost memory means.
-const lostMemory = "For items whose last written state is lost, values that are locked in Plex and differ from Stash count as your own edits while keepPlexEdits is on"
+const lostMemory = "PlexSync no longer knows what it wrote to some items; while keepPlexEdits is on, their locked fields that differ from Stash count as your edits"
 
 // MemoryLost reports whether the states of some items, as they were last written, are
 // lost: neither the damaged file nor the copy had them. An item without a state may then

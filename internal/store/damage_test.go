@@ -201,6 +201,7 @@ func damaged(t testing.TB, data []byte) fate {
 }
 
 func TestADamagedDatabaseIsReplacedWhereverTheDamageIs(t *testing.T) {
+	slow(t, "damages every page of a database")
 	whole := filled(t)
 	if damaged(t, whole) != untouched {
 		t.Fatal("a whole one is replaced")

@@ -13,7 +13,7 @@ import (
 // Nothing in it is followed elsewhere: a lock is no link, and neither is the database.
 
 // errLink says that a file is a link where none may be.
-var errLink = errors.New("it is a link or something else that is no plain file, and PlexSync does not follow it. Delete it or move it away")
+var errLink = errors.New("it is not a regular file, and PlexSync does not follow links. Delete it or move it away")
 
 // account is a user and group of the system.
 type account struct{ uid, gid int }
@@ -61,7 +61,7 @@ func foreign(dir string, owner, me, made int) error {
 	if made == owner {
 		return nil
 	}
-	return fmt.Errorf("%s belongs to another user (uid %d), and PlexSync runs as uid %d. Give it to Stash's user, for example: chown -R %d '%s'",
+	return fmt.Errorf("%s belongs to another user (uid %d), but PlexSync runs as uid %d. Change its owner to Stash's user, for example: chown -R %d '%s'",
 		dir, owner, me, me, dir)
 }
 
@@ -76,7 +76,7 @@ func tighten(dir string, mode fs.FileMode) (note string) {
 	if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o002 != 0 {
 		return ""
 	}
-	return fmt.Sprintf("The data folder %s was open to every user of this machine for writing (mode %04o). It no longer is", dir, mode.Perm())
+	return fmt.Sprintf("The data folder %s was writable by every user on this machine (mode %04o). PlexSync removed that permission", dir, mode.Perm())
 }
 
 // makesFilesOf makes a file in dir for a moment and returns whose it is.
@@ -125,7 +125,7 @@ func plain(path string, info fs.FileInfo, owner account) error {
 		return fmt.Errorf("%s: %w", path, errLink)
 	}
 	if of, known := ownerOf(info); known && of.uid != os.Geteuid() && of.uid != owner.uid && of.uid != 0 {
-		return fmt.Errorf("%s belongs to another user (uid %d) than its folder. Delete it, or give it to Stash's user, for example: chown %d '%s'",
+		return fmt.Errorf("%s belongs to another user (uid %d) than its folder. Delete it, or change its owner, for example: chown %d '%s'",
 			path, of.uid, owner.uid, path)
 	}
 	return nil
@@ -182,7 +182,7 @@ func makeDir(dir, name string) (made bool, err error) {
 	}
 	info, err := os.Lstat(path)
 	if err == nil && !info.IsDir() {
-		err = fmt.Errorf("%s must be a folder. Move it away; PlexSync makes a new one", path)
+		err = fmt.Errorf("%s must be a folder. Move it away; PlexSync creates a new one", path)
 	}
 	return false, err
 }

@@ -15,6 +15,7 @@ import (
 
 // TestATakerThatIsKilledLosesNoEvent kills a real process at each point of taking in.
 func TestATakerThatIsKilledLosesNoEvent(t *testing.T) {
+	slow(t, "kills processes")
 	for _, point := range []string{"spool: claimed", "spool: queued", "spool: removed"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
@@ -58,6 +59,7 @@ func killed(t *testing.T, what, dir, point string) {
 // TestAMenderThatIsKilledLosesNothing kills a real process at each point of putting a new
 // database into the place of a damaged one; the next process goes on.
 func TestAMenderThatIsKilledLosesNothing(t *testing.T) {
+	slow(t, "kills processes")
 	for _, point := range []string{"rebuild: filled", "rebuild: whole", "rebuild: set aside", "rebuild: -wal aside", "rebuild: -shm aside", "rebuild: in place"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()
@@ -92,6 +94,7 @@ func TestAMenderThatIsKilledLosesNothing(t *testing.T) {
 
 // TestWhoKeepsACopyAndIsKilledLeavesOne, whole: the one of before or the new one.
 func TestWhoKeepsACopyAndIsKilledLeavesOne(t *testing.T) {
+	slow(t, "kills processes")
 	for point, want := range map[string]string{"copy: begun": "old", "copy: made": "old", "copy: in place": "new"} {
 		t.Run(point, func(t *testing.T) {
 			dir := t.TempDir()

@@ -71,7 +71,7 @@ func lockError(err error, path string) error {
 		return err
 	}
 	if errors.Is(err, fs.ErrPermission) && exists(path) {
-		return fmt.Errorf("%w. It was made by another user, such as root; delete it, or give it to Stash's user with chown", err)
+		return fmt.Errorf("%w. Another user, such as root, created it: delete it, or change its owner to Stash's user", err)
 	}
 	return folderError(err, path)
 }

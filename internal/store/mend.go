@@ -19,7 +19,7 @@ import (
 var errGarbage = errors.New("it holds values that PlexSync never wrote")
 
 // errLost says that there was a database once, and is none any more.
-var errLost = errors.New("the database is missing or empty, although PlexSync has worked in this folder before")
+var errLost = errors.New("the database is missing or empty, although PlexSync has been used in this folder before")
 
 // Damaged reports whether err says that the file, or a row in it, is not as PlexSync left
 // it, or that it is lost. [Store.Replace] puts that right.
@@ -103,7 +103,7 @@ func (s *Store) mend(ctx context.Context, now time.Time, rows bool) error {
 	}
 	if err == nil && why == "" {
 		if err = s.open(ctx); err == nil && s.reindexed != "" {
-			err = s.notice(ctx, fmt.Sprintf("The indexes of the database were damaged (%s) and have been made anew. Nothing is lost", s.reindexed))
+			err = s.notice(ctx, fmt.Sprintf("The indexes of the database were damaged (%s) and have been rebuilt. Nothing is lost", s.reindexed))
 		}
 	}
 	if err == nil && why == "" && rows {
@@ -134,7 +134,7 @@ func (s *Store) suspect(ctx context.Context, now time.Time) (why string, err err
 	before, err := s.Meta(ctx, metaSuspect)
 	if err == nil {
 		if at, perr := time.Parse(time.RFC3339, before); perr == nil && now.Sub(at).Abs() < 24*time.Hour {
-			return "it fails again and again, although its checks find nothing", nil
+			return "it keeps failing although its checks find nothing", nil
 		}
 		err = s.SetMeta(ctx, metaSuspect, now.UTC().Format(time.RFC3339))
 	}
@@ -370,9 +370,9 @@ func (part *Store) fill(ctx context.Context, old *Store, now time.Time, why, asi
 		if err != nil {
 			return err
 		}
-		text := fmt.Sprintf("The database was damaged (%s). It is kept as %s, and a new one was begun. %s", why, aside, c)
+		text := fmt.Sprintf("The database was damaged (%s). The damaged file was kept as %s and replaced. %s", why, aside, c)
 		if why == "" {
-			text = fmt.Sprintf("The database %s was missing or empty, although PlexSync has worked in this folder before. A new one was begun. %s", old.path, c)
+			text = fmt.Sprintf("The database %s was missing or empty, although PlexSync has been used in this folder before. A new one was created. %s", old.path, c)
 		}
 		return addNotice(ctx, tx, text)
 	})

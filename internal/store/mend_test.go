@@ -178,6 +178,7 @@ func asides(t *testing.T, dir string) (kept []string) {
 }
 
 func TestWhatCanBeReadOfADamagedDatabaseIsCarriedOver(t *testing.T) {
+	slow(t, "damages a database in many places")
 	ctx := t.Context()
 	for _, c := range []struct {
 		name string
@@ -293,6 +294,7 @@ func TestTheCopyHoldsEachServersStates(t *testing.T) {
 // TestALostDatabaseIsTold: it was deleted, emptied or cut beside what shows that there was
 // one. A folder in which PlexSync never worked is a new one.
 func TestALostDatabaseIsTold(t *testing.T) {
+	slow(t, "damages a database in many places")
 	ctx := t.Context()
 	traces := map[string]func(dir string) error{
 		"a lock of a drain": func(dir string) error { return os.WriteFile(filepath.Join(dir, DrainLock), nil, 0o600) },
@@ -471,7 +473,7 @@ func TestAnOddStateIsBroughtBackFromTheCopy(t *testing.T) {
 		t.Errorf("the memory is lost: %v, %v", lost, err)
 	}
 	told, err := s.Notices(ctx)
-	if err != nil || len(told) != 1 || !strings.Contains(told[0], "2 items' remembered states (2 items' remembered states of them brought back") {
+	if err != nil || len(told) != 1 || !strings.Contains(told[0], "2 remembered items (2 of them restored") {
 		t.Errorf("told %q, %v", told, err)
 	}
 	if kept := asides(t, dir); len(kept) != 0 {
@@ -556,6 +558,7 @@ func copyProcess(dir string) int {
 // TestManyProcessesMeetTheSameDamage: one of them mends, and none sets aside what another
 // has made.
 func TestManyProcessesMeetTheSameDamage(t *testing.T) {
+	slow(t, "damages a database in many places")
 	const processes = 12
 	dir := t.TempDir()
 	s := memory(t, dir, "old")

@@ -398,7 +398,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.explain(err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("database %s is damaged: %s. It is mended when a run meets the damage; nothing that Stash knows is lost", s.path, verdict)
+		return fmt.Errorf("database %s is damaged: %s. PlexSync repairs it when a run meets the damage; nothing that Stash knows is lost", s.path, verdict)
 	}
 	return s.SetMeta(ctx, "checked", "yes")
 }

@@ -126,7 +126,7 @@ func TestWhatRootMakesBelongsToTheFoldersOwner(t *testing.T) {
 	owners(t, s.dir, stashUser)
 	// And what an earlier version left as root's.
 	must(t, os.Chown(filepath.Join(dir, DrainLock), 0, 0))
-	if out, err := as(t, stashUser, "LOCKS", dir); err == nil || !strings.Contains(out, "It was made by another user") {
+	if out, err := as(t, stashUser, "LOCKS", dir); err == nil || !strings.Contains(out, "Another user, such as root, created it") {
 		t.Errorf("%v: %s", err, out)
 	}
 	l, err := TryLock(dir, DrainLock)
@@ -172,7 +172,7 @@ func TestAFolderOfAnotherUserIsRefused(t *testing.T) {
 	dir := folderOf(t, stranger, 0o777)
 	for _, what := range []string{"HOOK", "SPOOL"} {
 		out, err := as(t, stashUser, what, dir)
-		if err == nil || !strings.Contains(out, dir+" belongs to another user (uid 54322), and PlexSync runs as uid 54321. Give it to Stash's user, for example: chown -R 54321") {
+		if err == nil || !strings.Contains(out, dir+" belongs to another user (uid 54322), but PlexSync runs as uid 54321. Change its owner to Stash's user, for example: chown -R 54321") {
 			t.Errorf("%s: %v: %s", what, err, out)
 		}
 	}
@@ -266,7 +266,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 			path := filepath.Join(dir, name)
 			must(t, os.Symlink(target, path))
 			l, err := TryLock(dir, name)
-			if err == nil || l != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "does not follow") {
+			if err == nil || l != nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "does not follow links") {
 				t.Errorf("%s, %s: %v, %v", name, what, l, err)
 			}
 			if Held(dir, name) {
@@ -279,7 +279,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 		}
 		dir := t.TempDir()
 		must(t, syscall.Mkfifo(filepath.Join(dir, name), 0o600))
-		if l, err := TryLock(dir, name); err == nil || l != nil || !strings.Contains(err.Error(), "no plain file") {
+		if l, err := TryLock(dir, name); err == nil || l != nil || !strings.Contains(err.Error(), "not a regular file") {
 			t.Errorf("%s, a pipe: %v, %v", name, l, err)
 		}
 	}
@@ -292,7 +292,7 @@ func TestLinksAreNotFollowed(t *testing.T) {
 			must(t, os.Symlink(victim+"-db", s.path))
 			before, err := os.ReadFile(victim + "-db")
 			must(t, err)
-			if _, err := Open(t.Context(), dir, t0); err == nil || !strings.Contains(err.Error(), "does not follow") {
+			if _, err := Open(t.Context(), dir, t0); err == nil || !strings.Contains(err.Error(), "does not follow links") {
 				t.Errorf("%s: %v", name, err)
 			}
 			if after, err := os.ReadFile(victim + "-db"); err != nil || !bytes.Equal(after, before) {

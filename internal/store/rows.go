@@ -390,15 +390,15 @@ func (w *sweep) settle(ctx context.Context, s *Store, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	text := "The database held values that PlexSync never wrote. These rows were removed: " + rowCounts(w.counts)
+	text := "The database held invalid values. Removed: " + rowCounts(w.counts)
 	if back > 0 {
-		text += fmt.Sprintf(" (%s of them brought back from the copy of the last comparison)", rowCounts(map[string]int{"pushed": back}))
+		text += fmt.Sprintf(" (%d of them restored from the copy made by the last comparison)", back)
 	}
 	switch {
 	case w.all:
-		text += ". Every scene is checked again"
+		text += ". Every scene will be checked again"
 	case len(w.queue) > 0:
-		text += ". What they were about is queued again"
+		text += ". The scenes concerned are queued again"
 	}
 	if n := len(w.items) - back; n > 0 {
 		text += ". " + lostMemory
@@ -425,11 +425,11 @@ func (w *sweep) restore(ctx context.Context, s *Store, now time.Time) (back int,
 func rowCounts(counts map[string]int) string {
 	words := map[string][2]string{
 		"job": {"queued job", "queued jobs"}, "dead_letter": {"dead letter", "dead letters"},
-		"pushed": {"item's remembered state", "items' remembered states"}, "meta": {"stored value", "stored values"},
-		"missing": {"file to wait for", "files to wait for"}, "item": {"entry of the index", "entries of the index"},
-		"section": {"indexed library", "indexed libraries"}, "run": {"run in the history", "runs in the history"},
-		"outage": {"outage in the history", "outages in the history"}, "breaker": {"breaker", "breakers"},
-		"drain": {"note about the running drain", "notes about the running drain"},
+		"pushed": {"remembered item", "remembered items"}, "meta": {"stored value", "stored values"},
+		"missing": {"missing file", "missing files"}, "item": {"index entry", "index entries"},
+		"section": {"indexed library", "indexed libraries"}, "run": {"past run", "past runs"},
+		"outage": {"past outage", "past outages"}, "breaker": {"breaker", "breakers"},
+		"drain": {"run marker", "run markers"},
 	}
 	var all []string
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

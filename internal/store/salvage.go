@@ -366,14 +366,14 @@ func (s *Store) fromCopy(ctx context.Context, tx *sql.Tx, tables []table, c carr
 
 // String tells what was carried over.
 func (c carried) String() string {
-	text := "Carried over: " + rowCounts(c.fromFile)
+	text := "Recovered: " + rowCounts(c.fromFile)
 	if len(c.fromCopy) > 0 {
-		text += ". From the copy of the last comparison: " + rowCounts(c.fromCopy)
+		text += ". Restored from the copy made by the last comparison: " + rowCounts(c.fromCopy)
 	}
 	if len(c.dropped) > 0 {
-		text += ". Left out, because they hold values that PlexSync never wrote: " + rowCounts(c.dropped)
+		text += ". Skipped because of invalid values: " + rowCounts(c.dropped)
 	}
-	text += ". Every scene is checked again"
+	text += ". Every scene will be checked again"
 	if c.lost {
 		text += ". " + lostMemory
 	}

@@ -231,7 +231,7 @@ func (f *foreignFiles) tell(ctx context.Context, s *Store) error {
 	if f.moved == 0 {
 		return nil
 	}
-	return s.notice(ctx, fmt.Sprintf("Files moved out of %s into %s, because they are not PlexSync's: %d, such as %q. No edit is lost; delete them if you do not need them",
+	return s.notice(ctx, fmt.Sprintf("Moved unknown files from %s to %s: %d, such as %q. No edit is lost; delete them if you do not need them",
 		filepath.Join(s.dir, SpoolDir), filepath.Join(s.dir, foreignDir), f.moved, plainName(f.name)))
 }
 

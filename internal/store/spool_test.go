@@ -121,7 +121,7 @@ func TestWhatIsNoEventIsMovedOutOfTheSpool(t *testing.T) {
 		t.Errorf("the victim holds %q, %v", data, err)
 	}
 	told, err := s.Notices(ctx)
-	if err != nil || len(told) != 1 || !strings.Contains(told[0], fmt.Sprintf("not PlexSync's: %d, such as", len(names)+3)) || strings.ContainsAny(told[0], "\x1b\n") {
+	if err != nil || len(told) != 1 || !strings.Contains(told[0], fmt.Sprintf(": %d, such as", len(names)+3)) || strings.ContainsAny(told[0], "\x1b\n") {
 		t.Errorf("told %q, %v", told, err)
 	}
 	if told, err := s.Notices(ctx); err != nil || len(told) != 0 {

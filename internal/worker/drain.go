@@ -24,6 +24,8 @@ const (
 	// The DLQ's status is logged every statusJobs jobs, at most every statusPause.
 	statusJobs  = 10
 	statusPause = 10 * time.Second
+	// While a drain runs its row is stored this often.
+	savePause = time.Second
 	// Outcomes are stored together: many to a transaction, none kept back longer
 	// than flushPause.
 	flushSize  = 50
@@ -100,8 +102,10 @@ type drain struct {
 	inFlight int
 	sinceLog int // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
-	fatal    error
-	cancel   func()
+	// lastSaved is when the run's row was stored last, for whoever watches it.
+	lastSaved time.Time
+	fatal     error
+	cancel    func()
 }
 
 func (w *Worker) newDrain() *drain {
@@ -421,8 +425,18 @@ func (d *drain) finished(ctx context.Context, batch []job.Ended) {
 	if status {
 		d.sinceLog, d.lastLog = 0, now
 	}
+	tell, run := now.Sub(d.lastSaved) >= savePause, d.run
+	if tell {
+		d.lastSaved = now
+	}
 	d.idle.Broadcast()
 	d.mu.Unlock()
+	if tell {
+		run.Writes = d.plex.Writes()
+		if err := d.jobs.SaveRun(context.WithoutCancel(ctx), run); err != nil {
+			d.log.Debug(fmt.Sprintf("The progress of the run could not be stored: %v", err))
+		}
+	}
 	d.progress.jobs(done)
 	if status {
 		d.logDLQ(ctx)

@@ -21,12 +21,27 @@ type Explanation struct {
 	// Machine is the identifier of the Plex server that was asked; "" if it did not answer.
 	Machine string `json:"machine"`
 	// Decision is the whole in one sentence.
-	Decision string          `json:"decision"`
-	Files    []ExplainedFile `json:"files"`
+	Decision string `json:"decision"`
+	// Class is the failure that keeps the scene from being synced; "" if none does.
+	Class job.Class `json:"class,omitempty"`
+	// Skipped: the settings or what the scene lacks leave it out; Empty: it has a file,
+	// but no metadata. InPlex: all the same Plex has an item for it.
+	Skipped bool `json:"skipped,omitempty"`
+	Empty   bool `json:"empty,omitempty"`
+	InPlex  bool `json:"in_plex,omitempty"`
+	// Ambiguous are the items that fit equally.
+	Ambiguous []Fitting       `json:"ambiguous,omitempty"`
+	Files     []ExplainedFile `json:"files"`
 	// Steps are the rungs of the match as they were tried.
 	Steps []ExplainedStep `json:"steps"`
 	Items []ExplainedItem `json:"items"`
 	Last  Last            `json:"last"`
+}
+
+// Fitting is one of several items that fit a scene equally.
+type Fitting struct {
+	Key  string `json:"key"`
+	Path string `json:"path"`
 }
 
 // ExplainedFile is a file of the scene as each side sees it.
@@ -142,7 +157,22 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 		}
 		e.Steps = append(e.Steps, step)
 	}
+	if e.Skipped = x.scene != nil && p.skip(x.scene) != ""; e.Skipped && len(x.scene.Files) > 0 {
+		e.Empty = x.scene.Meta.Empty()
+		if err := p.catalogue.meet(ctx); err == nil {
+			if found, _, err := p.match(ctx, x.scene, nil); err == nil {
+				e.InPlex = len(found.Hits) > 0
+			}
+		}
+	}
+	e.InPlex = e.InPlex || len(x.found.Hits) > 0
+	for _, c := range x.found.Ambiguous {
+		e.Ambiguous = append(e.Ambiguous, Fitting{c.Key, c.Path})
+	}
 	e.Decision = p.decision(ctx, x)
+	if x.err != nil {
+		e.Class = job.ClassOf(x.err)
+	}
 	for _, t := range x.targets {
 		if t.item != nil {
 			e.Items = append(e.Items, p.explainItem(x, t))
@@ -179,9 +209,9 @@ func (p *planner) decision(ctx context.Context, x *plan) string {
 		if !t.edit.Empty() || t.poster || t.background {
 			changes++
 		}
-		for _, f := range p.explainItem(x, t).Fields {
-			if f.Kept && !slices.Contains(kept, f.Field) {
-				kept = append(kept, f.Field)
+		for _, f := range t.edit.Kept {
+			if !slices.Contains(kept, string(f)) {
+				kept = append(kept, string(f))
 			}
 		}
 	}
@@ -203,18 +233,6 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 	for _, f := range t.edit.Unlock {
 		item.Unlock = append(item.Unlock, string(f))
 	}
-	var kept []merge.Field // what would be written if edits in Plex were not kept
-	if p.opt.Merge.KeepPlexEdits {
-		o := p.opt.Merge
-		o.KeepPlexEdits = false
-		without, _ := merge.Merge(t.base, x.wanted, t.item.State, o)
-		for _, s := range without.Scalars {
-			kept = append(kept, s.Field)
-		}
-		for _, l := range without.Lists {
-			kept = append(kept, l.Field)
-		}
-	}
 	written := map[merge.Field]string{}
 	for _, c := range t.edit.Changes(t.item.State) {
 		written[c.Field] = c.New
@@ -224,7 +242,7 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 		if v, ok := written[f]; ok {
 			y.Write = &v
 		}
-		y.Kept = y.Write == nil && slices.Contains(kept, f)
+		y.Kept = y.Write == nil && slices.Contains(t.edit.Kept, f)
 		if y.Wanted != "" || y.Base != "" || y.Plex != "" || y.Write != nil {
 			item.Fields = append(item.Fields, y)
 		}
@@ -279,7 +297,21 @@ type PathCheck struct {
 	Suggest string `json:"suggest,omitempty"`
 	// Example is a scene's path that Plex does not have, as it was looked for.
 	Example string `json:"example,omitempty"`
+	// Files are the first files of the sample.
+	Files []SampledFile `json:"files,omitempty"`
 }
+
+// SampledFile is a file of a sample as each side sees it.
+type SampledFile struct {
+	Path   string `json:"path"`
+	Mapped string `json:"mapped"`
+	// ByPath: Plex has it under Mapped. ByName: under another path.
+	ByPath bool `json:"by_path,omitempty"`
+	ByName bool `json:"by_name,omitempty"`
+}
+
+// maxSampled is how many files of a sample are told.
+const maxSampled = 20
 
 // CheckPaths matches a sample of scenes and writes nothing to Plex. With read the
 // index is read if it never was; without, it is taken as it is, for settings that are
@@ -306,6 +338,13 @@ func (w *Worker) CheckPaths(ctx context.Context, scenes []Scene, read bool) (Pat
 			return c, err
 		}
 		c.Scenes++
+		if len(c.Files) < maxSampled {
+			f := SampledFile{Path: s.Files[0].Path}
+			f.Mapped, _ = p.opt.Rules.Map(f.Path)
+			f.ByPath = len(r.Hits) > 0 && r.Hits[0].Rung <= match.RungFolded
+			f.ByName = len(r.Hits) > 0 && !f.ByPath
+			c.Files = append(c.Files, f)
+		}
 		switch {
 		case len(r.Hits) > 0 && r.Hits[0].Rung <= match.RungFolded:
 			c.ByPath++

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -302,8 +304,24 @@ func TestPathsAreCheckedWithASample(t *testing.T) {
 				b.stash.AddScene(simstash.Scene{Title: "without a file"})
 				got, err := b.worker().CheckPaths(b.Context(), b.sample(), c.read)
 				must(b, err)
-				if got != c.want {
+				files := got.Files
+				if got.Files = nil; !reflect.DeepEqual(got, c.want) {
 					b.Errorf("got %+v, want %+v", got, c.want)
+				}
+				byPath, byName := 0, 0
+				for _, f := range files {
+					if !strings.HasPrefix(f.Path, "/data/") || f.Mapped == "" {
+						b.Errorf("the file %+v is told", f)
+					}
+					if f.ByPath {
+						byPath++
+					}
+					if f.ByName {
+						byName++
+					}
+				}
+				if len(files) != c.want.Scenes || byPath != c.want.ByPath || byName != c.want.ByName {
+					b.Errorf("the files are %+v", files)
 				}
 				b.wroteNothing()
 				if !c.read {

@@ -23,6 +23,18 @@ func (p *planner) skip(s *Scene) string {
 	return ""
 }
 
+// countExcluded counts a scene that [planner.skip] leaves out, by the reason.
+func (p *planner) countExcluded(s *Scene, f *Found) {
+	switch {
+	case len(s.Files) == 0:
+		f.NoFile++
+	case p.opt.OnlyOrganized && !s.Organized:
+		f.NotOrganized++
+	default:
+		f.ByTag++
+	}
+}
+
 // learnTags asks Stash, once, which numbers in excludeTags are names of tags. Without
 // numbers it asks nothing.
 func (p *planner) learnTags(ctx context.Context) error {

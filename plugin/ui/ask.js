@@ -9,7 +9,7 @@
 
 /**
  * @typedef {"unreachable" | "unauthorized" | "busy" | "not_in_plex" | "ambiguous" | "rejected" | "joined" |
- *   "gone" | "stash_unreachable" | "internal"} FailureClass
+ *   "gone" | "unreadable" | "stash_unreachable" | "internal"} FailureClass
  * @typedef {Partial<Record<FailureClass, number>>} Classes dead letters by class
  *
  * @typedef {object} Problem of a setting
@@ -49,6 +49,28 @@
  * @property {string} message
  * @property {number} waited jobs
  *
+ * @typedef {"no_file" | "not_organized" | "tag" | "other"} Exclusion why a scene is left out
+ *
+ * @typedef {object} Coverage the counts but scenes add up to scenes
+ * @property {number} scenes
+ * @property {number} synced
+ * @property {number} waiting
+ * @property {number} not_in_plex
+ * @property {number} joined
+ * @property {number} dead
+ * @property {Partial<Record<Exclusion, number>>} excluded
+ * @property {number} without_metadata
+ * @property {number} unchecked
+ * @property {string | null} compared
+ * @property {string | null} next_compare
+ *
+ * @typedef {object} Progress of what runs now
+ * @property {boolean} comparing
+ * @property {string} started
+ * @property {number} done
+ * @property {number} total
+ * @property {number} per_second
+ *
  * @typedef {object} Overview
  * @property {string} version
  * @property {string} now
@@ -67,6 +89,8 @@
  * @property {Problem[]} problems
  * @property {Breaker} breaker
  * @property {Waker} waker
+ * @property {Coverage} coverage
+ * @property {Progress | null} progress
  * @property {Run[]} runs
  * @property {Outage | null} [last_outage]
  * @property {string} machine Plex's id, "" if it never answered
@@ -76,7 +100,15 @@
  * @property {number} synced
  * @property {number} out_seconds
  *
+ * @typedef {object} AvailabilityWindow
+ * @property {number} days
+ * @property {string | null} since
+ * @property {number | null} availability 0 to 1
+ * @property {number} out_seconds
+ * @property {number} outages
+ *
  * @typedef {object} HistoryAnswer
+ * @property {AvailabilityWindow[]} windows
  * @property {Run[]} runs
  * @property {Outage[]} outages
  * @property {Outage[]} stash_outages
@@ -141,7 +173,14 @@
  * @property {string[]} lock
  * @property {string[]} unlock
  *
+ * @typedef {"synced" | "changes" | "waiting" | "not_in_plex" | "ambiguous" | "joined" | "without_metadata" |
+ *   "excluded" | "failed" | "unknown" | "gone"} SceneState
+ *
  * @typedef {object} Explanation
+ * @property {SceneState} state
+ * @property {FailureClass | ""} class
+ * @property {boolean} in_plex
+ * @property {{ key: string, path: string }[]} fitting
  * @property {number} scene
  * @property {string} title
  * @property {string} machine Plex's id, "" if it did not answer
@@ -174,6 +213,7 @@
  * @property {Record<string, number>} fields
  * @property {number} skipped
  * @property {number} not_found
+ * @property {number} [unreadable] of scenes that Stash cannot read
  * @property {PreviewedItem[]} first
  * @property {number} next 0 at the end
  *
@@ -199,6 +239,7 @@
  * @property {number} missing
  * @property {string | null} [suggest]
  * @property {string | null} [example]
+ * @property {{ path: string, mapped: string, by_path: boolean, by_name: boolean }[]} files
  *
  * @typedef {object} SettingsTest
  * @property {boolean} ready
@@ -206,6 +247,7 @@
  * @property {Field[]} fields
  * @property {boolean} reachable
  * @property {string | null} [error]
+ * @property {FailureClass | ""} cause
  * @property {string | null} [name]
  * @property {string | null} [version]
  * @property {string | null} [machine]
@@ -243,12 +285,12 @@
  * @typedef {object} Calls
  * @property {{ args: {}, data: Overview }} overview
  * @property {{ args: {}, data: HistoryAnswer }} history
- * @property {{ args: ListArgs & { show?: "due" | "leased" | "waiting" }, data: QueueList }} queue_list
+ * @property {{ args: ListArgs & { show?: "due" | "leased" | "waiting", lacked?: boolean }, data: QueueList }} queue_list
  * @property {{ args: ListArgs & Which, data: LetterList }} dlq_list
  * @property {{ args: Which, data: Count }} dlq_retry
  * @property {{ args: Which, data: Count }} dlq_drop
  * @property {{ args: { scene_id: number }, data: Count }} sync_scene
- * @property {{ args: { scene_id: number }, data: Explanation }} explain
+ * @property {{ args: { scene_id: number, fresh?: boolean }, data: Explanation }} explain
  * @property {{ args: { after: number, limit: number }, data: Preview }} preview_list
  * @property {{ args: {}, data: { ready: boolean, problems: Problem[] } }} settings_check
  * @property {{ args: { settings?: SavedSettings, offline?: boolean }, data: SettingsTest }} settings_test
@@ -279,6 +321,28 @@
   const TASK = gql`
     mutation PlexSyncTask($name: String!, $args: Map) {
       runPluginTask(plugin_id: "plexsync", task_name: $name, description: $name, args_map: $args)
+    }
+  `;
+  const TASKS = gql`
+    query PlexSyncTasks {
+      jobQueue {
+        id
+        status
+        description
+      }
+    }
+  `;
+  const DEFINITIONS = gql`
+    query PlexSyncDefinitions {
+      plugins {
+        id
+        settings {
+          name
+          display_name
+          description
+          type
+        }
+      }
     }
   `;
   const SETTINGS = gql`
@@ -326,7 +390,23 @@
   };
 
   PlexSync.startTask = async (name, mode) => {
-    await client().mutate({ mutation: TASK, variables: { name: "PlexSync: " + name, args: { mode } } });
+    const { data } = await client().mutate({
+      mutation: TASK,
+      variables: { name: "PlexSync: " + name, args: { mode } },
+    });
+    return String((data && data.runPluginTask) || "");
+  };
+
+  PlexSync.stashTasks = async () => {
+    const { data } = await client().query({ query: TASKS, fetchPolicy: "no-cache" });
+    return data.jobQueue || [];
+  };
+
+  PlexSync.definitions = async () => {
+    const { data } = await client().query({ query: DEFINITIONS, fetchPolicy: "no-cache" });
+    /** @type {{ id: string, settings: Definition[] | null }[]} */
+    const plugins = data.plugins || [];
+    return plugins.find((p) => p.id === ID)?.settings || [];
   };
 
   PlexSync.readSettings = async () => {
@@ -365,6 +445,17 @@
     timer: 0,
     asking: false,
     again: false,
+    at: 0, // when it was answered, by the browser's clock
+    // Somebody begins to look: what was just answered, or is under way, does.
+    join() {
+      if (this.asking) return;
+      if (Date.now() - this.at >= 2000) {
+        this.refresh();
+        return;
+      }
+      clearTimeout(this.timer);
+      this.timer = window.setTimeout(() => this.refresh(), this.pause());
+    },
     async refresh() {
       clearTimeout(this.timer);
       this.again = this.asking; // what is under way may miss what just happened
@@ -378,6 +469,7 @@
         this.error = PlexSync.message(e);
       }
       this.asking = false;
+      this.at = Date.now();
       for (const listener of this.listeners.keys()) listener({});
       clearTimeout(this.timer);
       this.timer = window.setTimeout(() => this.refresh(), this.again ? 0 : this.pause());
@@ -399,7 +491,7 @@
     const [, redraw] = useState({});
     useEffect(() => {
       overview.listeners.set(redraw, close);
-      overview.refresh();
+      overview.join();
       return () => {
         overview.listeners.delete(redraw);
       };

@@ -7,7 +7,7 @@
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
   const { api, h, B, Link } = PlexSync;
-  const { Boundary, Letters, NavButton, Overview, Preview, Queue, Scene, Settings } = PlexSync;
+  const { Boundary, Head, Letters, NavButton, Overview, Preview, Queue, Scene, Settings } = PlexSync;
   const { Fragment, useEffect } = api.React;
   const { useHistory, useLocation } = api.libraries.ReactRouterDOM;
 
@@ -16,11 +16,13 @@
   /** @type {[string, string, (props: TabProps) => React.ReactElement][]} */
   const TABS = [
     [OVERVIEW, "Overview", Overview],
+    ["dead", "Needs attention", () => h(Letters, { missing: false })],
     ["queue", "Queue", Queue],
-    ["dead", "Dead letters", () => h(Letters, { missing: false })],
     ["missing", "Not in Plex", () => h(Letters, { missing: true })],
+    ["left", "Left out", PlexSync.LeftOut],
     ["preview", "Preview", Preview],
-    ["history", "Runs and outages", PlexSync.History],
+    ["history", "History", PlexSync.History],
+    ["settings", "Settings", PlexSync.SettingsTab],
   ];
 
   function Page() {
@@ -30,13 +32,22 @@
     const tab = TABS.find(([key]) => key === wanted)?.[0] || OVERVIEW;
     /** @param {string | null} key */
     const go = (key) => history.push("/plexsync?tab=" + key);
+    const title = TABS.find(([key]) => key === tab)?.[1] || "";
+    // Stash sets the title of each of its pages; whoever leaves gets theirs back.
     useEffect(() => {
-      document.title = "PlexSync";
+      document.title = (tab === OVERVIEW ? "" : title + " | ") + "PlexSync | Stash";
+    }, [title]);
+    useEffect(() => {
+      const before = document.title;
+      return () => {
+        if (document.title.endsWith("PlexSync | Stash"))
+          document.title = before.includes("PlexSync") ? "Stash" : before;
+      };
     }, []);
     return h(
       "div",
       { className: "plexsync", id: "plexsync-page" },
-      h("h2", null, "PlexSync"),
+      h(Boundary, { of: "The head of the page" }, h(Head, { go })),
       h(
         B.Tabs,
         {

@@ -45,7 +45,7 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
-  const { api, h, B, Link, message } = PlexSync;
+  const { api, h, B, Link, message, ago, exactly, fieldName, listFields, settingName } = PlexSync;
   const { Component, useState } = api.React;
 
   PlexSync.Input = ({ onText, children, ...props }) =>
@@ -77,6 +77,44 @@
       text || "item " + key,
     );
   };
+
+  PlexSync.when = (t, none) => (t ? h("time", { dateTime: t, title: exactly(t) }, ago(t)) : none || null);
+
+  /** @param {{ text: string | null | undefined }} props */
+  function Technical({ text }) {
+    const [copied, setCopied] = useState(false);
+    if (!text) return null;
+    const copy = () => {
+      // Without https the browser has no clipboard for us; the text can still be selected.
+      const clipboard = navigator.clipboard;
+      clipboard &&
+        clipboard.writeText(text).then(
+          () => setCopied(true),
+          () => undefined,
+        );
+    };
+    return h(
+      "details",
+      { className: "plexsync-technical" },
+      h("summary", null, "Technical details"),
+      h("code", null, text),
+      navigator.clipboard &&
+        h(B.Button, { size: "sm", variant: "secondary", onClick: copy }, copied ? "Copied" : "Copy"),
+    );
+  }
+  PlexSync.Technical = Technical;
+
+  PlexSync.settingHref = (name) => "/plexsync?tab=settings&field=" + encodeURIComponent(name);
+  PlexSync.ProblemLine = ({ problem: p }) =>
+    h(
+      B.Alert,
+      { variant: p.fatal ? "danger" : "warning" },
+      h("strong", null, settingName(p.setting)),
+      ": ",
+      p.message,
+      " ",
+      h(Link, { to: PlexSync.settingHref(p.setting) }, "Open this setting"),
+    );
 
   /**
    * Holds what fails below it, so that nothing of ours can blank a page of Stash. React
@@ -147,14 +185,24 @@
     return { busy, run, status: h("div", { role: "status", className: "plexsync-status" }, word) };
   };
 
+  // What an answer without data says, for people.
+  /** @param {string} error */
+  const explained = (error) => {
+    if (/^exit status|signal: |fork\/exec/.test(error)) {
+      return "PlexSync stopped before it answered. Try again; Stash's log says more.";
+    }
+    if (/Failed to fetch|NetworkError|Load failed/.test(error)) return "Stash did not answer. Is it still running?";
+    return error;
+  };
+
   PlexSync.Trouble = ({ error, retry }) =>
     error
       ? h(
           B.Alert,
           { variant: "danger" },
-          error,
-          " ",
+          h("p", null, explained(error)),
           retry && h(B.Button, { size: "sm", variant: "secondary", onClick: retry }, "Try again"),
+          explained(error) !== error && h(Technical, { text: error }),
         )
       : null;
 
@@ -192,47 +240,89 @@
 
   PlexSync.Sheet = ({ label, head, children }) =>
     h(
-      "div",
-      { className: "table-responsive", tabIndex: 0, role: "group", "aria-label": label + ", can be scrolled" },
-      h(
-        "table",
-        { className: "table table-sm" },
-        h(
-          "thead",
-          null,
-          h(
-            "tr",
-            null,
-            head.map((t) => h("th", { key: t, scope: "col" }, t)),
-          ),
-        ),
-        h("tbody", null, children),
-      ),
-    );
-
-  PlexSync.Changes = ({ rows }) =>
-    h(
       "table",
-      { className: "table table-sm plexsync-changes" },
+      { className: "table table-sm plexsync-rows", "aria-label": label },
       h(
         "thead",
         null,
         h(
           "tr",
           null,
-          ["Field", "In Plex now", "Would be"].map((t) => h("th", { key: t, scope: "col" }, t)),
+          head.map((t) => h("th", { key: t, scope: "col" }, t)),
         ),
       ),
-      h(
-        "tbody",
-        null,
-        rows.map((c) =>
+      h("tbody", null, children),
+    );
+
+  /** @param {string} list */
+  const elements = (list) => (list ? list.split(", ") : []);
+
+  // A list: what comes, what goes, and what stays.
+  /** @param {{ c: ExplainedField }} props */
+  function ListChange({ c }) {
+    const before = elements(c.plex);
+    const after = elements(c.write || "");
+    const come = after.filter((x) => !before.includes(x));
+    const go = before.filter((x) => !after.includes(x));
+    const stay = after.filter((x) => before.includes(x));
+    return h(
+      "ul",
+      { className: "plexsync-elements" },
+      come.map((x) =>
+        h("li", { key: "+" + x, className: "plexsync-come" }, h("span", { className: "sr-only" }, "added: "), x),
+      ),
+      go.map((x) =>
+        h("li", { key: "-" + x, className: "plexsync-go" }, h("span", { className: "sr-only" }, "removed: "), x),
+      ),
+      stay.map((x) => h("li", { key: "=" + x }, h("span", { className: "sr-only" }, "unchanged: "), x)),
+    );
+  }
+
+  const LONG = 160;
+  /** @param {{ text: string }} props */
+  function Value({ text }) {
+    const [whole, setWhole] = useState(false);
+    if (!text) return h("span", { className: "plexsync-none" }, "empty");
+    if (text.length <= LONG || whole) return h(api.React.Fragment, null, text);
+    return h(
+      api.React.Fragment,
+      null,
+      text.slice(0, LONG) + "… ",
+      h(B.Button, { size: "sm", variant: "link", onClick: () => setWhole(true) }, "Show all"),
+    );
+  }
+
+  PlexSync.Changes = ({ rows }) =>
+    h(
+      "dl",
+      { className: "plexsync-changes" },
+      rows.map((c) =>
+        h(
+          api.React.Fragment,
+          { key: c.field },
+          h("dt", null, fieldName(c.field)),
           h(
-            "tr",
-            { key: c.field },
-            h("th", { scope: "row" }, c.field),
-            h("td", null, c.plex || "–"),
-            h("td", null, c.write || "–"),
+            "dd",
+            null,
+            listFields.includes(c.field)
+              ? h(ListChange, { c })
+              : h(
+                  api.React.Fragment,
+                  null,
+                  h(
+                    "span",
+                    { className: "plexsync-old" },
+                    h("span", { className: "sr-only" }, "now "),
+                    h(Value, { text: c.plex }),
+                  ),
+                  h("span", { className: "plexsync-arrow", "aria-hidden": true }, " → "),
+                  h(
+                    "span",
+                    { className: "plexsync-new" },
+                    h("span", { className: "sr-only" }, "would become "),
+                    h(Value, { text: c.write || "" }),
+                  ),
+                ),
           ),
         ),
       ),

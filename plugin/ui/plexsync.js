@@ -12,10 +12,11 @@
 //   words.js      numbers, times and failure classes in words
 //   pieces.js     small components, and the boundary that holds what fails
 //   table.js      a list that the plugin searches, sorts and cuts into pages
-//   history.js    the tab "Runs and outages"
-//   overview.js   the tab "Overview", and the button
-//   lists.js      the tabs "Queue", "Dead letters" and "Not in Plex"
+//   history.js    the tab "History", and the plot
 //   preview.js    the tab "Preview"
+//   setup.js      the first run, in four steps
+//   overview.js   the tab "Overview", the head of the page, and the button
+//   lists.js      the tabs "Needs attention", "Queue", "Not in Plex" and "Left out"
 //   scene.js      the tab of a scene
 //   settings.js   the form
 //   main.js       ends: the page of these tabs, and where Stash shows what
@@ -36,7 +37,9 @@
  * ask.js:
  * @property {<M extends keyof Calls>(mode: M, args: Calls[M]["args"]) => Promise<Calls[M]["data"]>} ask
  *   runs an operation of the plugin and returns the data of its answer
- * @property {(name: string, mode: string) => Promise<void>} startTask adds one to Stash's task list
+ * @property {(name: string, mode: string) => Promise<string>} startTask adds one to Stash's task list and returns its id
+ * @property {() => Promise<{ id: string, status: string, description: string }[]>} stashTasks Stash's task list
+ * @property {() => Promise<Definition[]>} definitions the settings as plexsync.yml declares them
  * @property {() => Promise<SavedSettings>} readSettings
  * @property {(changes: SavedSettings) => Promise<void>} saveSettings
  * @property {(ids: number[]) => Promise<Map<number, string>>} sceneTitles
@@ -50,7 +53,15 @@
  * words.js:
  * @property {(c: FailureClass) => string} className what a class is called
  * @property {(c: FailureClass) => string} whatToDo about a failure of the class
- * @property {(t: string | null | undefined) => string} time as the reader writes it, "" for none
+ * @property {(c: FailureClass, text: string | null | undefined) => string} happened what a failure was, by its class and text
+ * @property {(field: string) => string} fieldName what the form calls a field of Plex's
+ * @property {string[]} listFields the fields that hold lists
+ * @property {(name: string) => string} settingName what the form calls a setting
+ * @property {(t: string | null | undefined) => string} exactly a time as the reader writes it, "" for none
+ * @property {(t: string) => string} ago a time as the distance from now
+ * @property {(share: number | null | undefined) => string} percent of a share from 0 to 1
+ * @property {(r: Run) => string} runText what a run did
+ * @property {(c: Coverage) => number} excludedCount
  * @property {(n: number | undefined) => string} count
  * @property {(n: number, one: string, many: string) => string} things a count with its noun
  * @property {(seconds: number | null | undefined) => string} lasting
@@ -61,6 +72,10 @@
  * @property {(props: InputProps) => React.ReactElement} Input as Stash's own look
  * @property {(id: number, text?: string) => React.ReactElement} sceneLink
  * @property {(machine: string | undefined, key: string | null | undefined, text?: string) => React.ReactNode} plexLink
+ * @property {(t: string | null | undefined, none?: string) => React.ReactNode} when a relative time with the exact one on hover
+ * @property {(props: { text: string | null | undefined }) => React.ReactElement | null} Technical the text of an error, folded
+ * @property {(name: string) => string} settingHref the address of a setting's field
+ * @property {(props: { problem: Problem }) => React.ReactElement} ProblemLine
  * @property {new (props: BoundaryProps) => React.Component<BoundaryProps>} Boundary
  * @property {() => Doing} useDo
  * @property {(props: { error?: string, retry?: () => void }) => React.ReactElement | null} Trouble
@@ -75,26 +90,40 @@
  * @property {(props: TableProps<any>) => React.ReactElement} Table
  *
  * history.js:
- * @property {(props: { runs: Run[] }) => React.ReactElement} Runs
  * @property {(props: { days: Day[] }) => React.ReactElement} Plot
  * @property {() => React.ReactElement} History
  *
+ * setup.js:
+ * @property {(o: Overview) => boolean} isFirstRun nothing was ever synced
+ * @property {(props: { o: Overview, go: (tab: string) => void }) => React.ReactElement} Setup
+ * @property {(props: { onDone: () => void }) => React.ReactElement} [SignIn] another file may add it: a
+ *   button that signs in to Plex; onDone is called when address and token are saved
+ *
  * overview.js:
+ * @property {(props: TabProps) => React.ReactElement} Head
  * @property {() => React.ReactElement} NavButton
+ * @property {() => Promise<void>} startSync starts a sync of all scenes
+ * @property {() => void} forgetServer the settings may lead to another one now
  * @property {(props: TabProps) => React.ReactElement} Overview
  *
  * lists.js:
  * @property {() => React.ReactElement} Queue
+ * @property {() => React.ReactElement} LeftOut
  * @property {(props: { missing: boolean }) => React.ReactElement} Letters
  *
  * preview.js:
  * @property {() => React.ReactElement} Preview
+ * @property {(props: { item: PreviewedItem, machine: string | undefined, quiet?: boolean }) => React.ReactElement} PreviewItem
  *
  * scene.js:
  * @property {(props: { id: number }) => React.ReactElement} Scene
  *
  * settings.js:
  * @property {(props: { settings: Definition[] }) => React.ReactElement} Settings
+ * @property {() => React.ReactElement} SettingsTab
+ * @property {(name: string) => string} quoted a name as a list of names takes it
+ * @property {(props: { test: SettingsTest }) => React.ReactElement} Connection
+ * @property {(props: { test: SettingsTest, add?: (rule: string) => void }) => React.ReactElement} Folders
  */
 
 /** @typedef {{ go: (tab: string) => void }} TabProps go shows another tab */

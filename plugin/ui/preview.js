@@ -5,24 +5,50 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
-  const { api, h, B, ask, useOverview, count, things, useDo } = PlexSync;
-  const { Boundary, Changes, sceneLink, plexLink } = PlexSync;
+  const { api, h, B, ask, useOverview, refreshOverview, count, things, fieldName, useDo } = PlexSync;
+  const { Boundary, Changes, Input, sceneLink, plexLink } = PlexSync;
   const { Fragment, useEffect, useState } = api.React;
 
   const PART = 50; // items
 
-  /** @param {{ item: PreviewedItem, machine: string | undefined }} props */
-  function Item({ item: i, machine }) {
+  /** @param {{ item: PreviewedItem, machine: string | undefined, quiet?: boolean }} props quiet: nothing to click */
+  function Item({ item: i, machine, quiet }) {
     const changes = i.changes || [];
+    const doing = useDo();
+    const write = () =>
+      doing.run(async () => {
+        await ask("sync_scene", { scene_id: i.scene });
+        refreshOverview();
+        return "Queued: this scene is synced now";
+      });
     return h(
       "article",
       { className: "plexsync-item" },
-      h("h3", null, sceneLink(i.scene, i.title || undefined), " → ", plexLink(machine, i.key)),
-      changes.length > 0 && h(Changes, { rows: changes }),
-      i.poster && h("p", null, "The poster would be the scene's cover."),
-      i.locks && h("p", null, "Locks would change."),
+      h("img", {
+        className: "plexsync-poster",
+        src: "/scene/" + Number(i.scene) + "/screenshot",
+        alt: i.poster ? "The new poster: the cover of the scene" : "The cover of the scene",
+        loading: "lazy",
+      }),
+      h(
+        "div",
+        { className: "plexsync-grow" },
+        h("h3", null, sceneLink(i.scene, i.title || undefined)),
+        changes.length > 0 && h(Changes, { rows: changes }),
+        i.poster && h("p", null, "The poster would become the cover of the scene."),
+        i.locks && h("p", null, "Locks would change."),
+        !quiet &&
+          h(
+            "div",
+            { className: "plexsync-buttons" },
+            h(B.Button, { size: "sm", variant: "secondary", onClick: write, disabled: doing.busy }, "Sync this scene"),
+            plexLink(machine, i.key, "Open in Plex"),
+          ),
+        doing.status,
+      ),
     );
   }
+  PlexSync.PreviewItem = Item;
 
   /**
    * @typedef {object} Seen
@@ -31,48 +57,86 @@
    * @property {number} same
    * @property {number} skipped
    * @property {number} missing
+   * @property {number} unreadable
+   * @property {Record<string, number>} fields
    * @property {number} [next] undefined before the first answer, 0 at the end
    */
 
+  /** @param {PreviewedItem} i */
+  const fieldsOf = (i) => [
+    ...(i.changes || []).map((c) => c.field),
+    ...(i.poster ? ["poster"] : []),
+    ...(i.locks ? ["locks"] : []),
+  ];
+
   PlexSync.Preview = () => {
     const { value: o } = useOverview(false);
-    const [seen, setSeen] = useState(/** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0 }));
+    const [only, setOnly] = useState("");
+    const [seen, setSeen] = useState(
+      /** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0, unreadable: 0, fields: {} }),
+    );
     const doing = useDo();
     const more = () =>
       doing.run(async () => {
         const p = await ask("preview_list", { after: seen.next || 0, limit: PART });
-        setSeen((s) => ({
-          items: s.items.concat(p.first || []),
-          scenes: s.scenes + p.scenes,
-          same: s.same + p.same,
-          skipped: s.skipped + p.skipped,
-          missing: s.missing + p.not_found,
-          next: p.next,
-        }));
+        setSeen((s) => {
+          const fields = { ...s.fields };
+          for (const [name, n] of Object.entries(p.fields || {})) fields[name] = (fields[name] || 0) + n;
+          return {
+            items: s.items.concat(p.first || []),
+            scenes: s.scenes + p.scenes,
+            same: s.same + p.same,
+            skipped: s.skipped + p.skipped,
+            missing: s.missing + p.not_found,
+            unreadable: s.unreadable + (p.unreadable || 0),
+            fields,
+            next: p.next,
+          };
+        });
       });
     useEffect(() => {
       more();
     }, []);
+    const shown = seen.items.filter((i) => !only || fieldsOf(i).includes(only));
     return h(
       Fragment,
       null,
-      h("p", null, 'What "Sync all scenes" would write, old and new side by side. Nothing is written here.'),
+      h("p", null, 'This is what "Sync all scenes" would change in Plex. Nothing is written here.'),
       doing.status,
-      h(
-        "p",
-        { role: "status" },
-        things(seen.scenes, "scene", "scenes") +
-          " looked at: " +
-          things(seen.items.length, "item", "items") +
-          " would be written, " +
-          count(seen.same) +
-          " would not, " +
-          count(seen.skipped) +
-          " are left alone, " +
-          count(seen.missing) +
-          " are not found in Plex.",
-      ),
-      seen.items.map((i) =>
+      seen.next !== undefined &&
+        h(
+          "p",
+          { role: "status", className: "plexsync-big" },
+          things(seen.items.length, "item would change", "items would change"),
+          h(
+            "small",
+            null,
+            [
+              count(seen.scenes) + " scenes checked",
+              seen.same ? count(seen.same) + " up to date" : "",
+              seen.skipped ? count(seen.skipped) + " left out" : "",
+              seen.missing ? count(seen.missing) + " not found in Plex" : "",
+              seen.unreadable ? count(seen.unreadable) + " cannot be read in Stash" : "",
+            ]
+              .filter(Boolean)
+              .join(" · "),
+          ),
+        ),
+      seen.items.length > 0 &&
+        h(
+          B.Form.Group,
+          { controlId: "plexsync-only", className: "plexsync-inline" },
+          h(B.Form.Label, null, "Field"),
+          h(
+            Input,
+            { as: "select", size: "sm", value: only, onText: setOnly },
+            h("option", { value: "" }, "all"),
+            Object.keys(seen.fields).map((f) =>
+              h("option", { key: f, value: f }, fieldName(f) + " (" + count(seen.fields[f]) + ")"),
+            ),
+          ),
+        ),
+      shown.map((i) =>
         h(
           Boundary,
           { key: i.scene + " " + i.key, of: "Scene " + i.scene },
@@ -80,10 +144,10 @@
         ),
       ),
       doing.busy
-        ? h("p", null, "Looking …")
+        ? h("p", null, "Loading…")
         : seen.next === 0
-          ? h("p", null, "That is all.")
-          : h(B.Button, { onClick: more }, seen.next ? "Go on" : "Try again"),
+          ? h("p", null, seen.items.length ? "End of list." : "Everything is up to date.")
+          : h(B.Button, { onClick: more }, seen.next ? "Load more" : "Try again"),
     );
   };
 })();

@@ -5,67 +5,153 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
-  const { api, h, B, ask, useAsked, useOverview, refreshOverview } = PlexSync;
-  const { className, whatToDo, time } = PlexSync;
-  const { Boundary, Changes, Figures, Trouble, plexLink, useDo } = PlexSync;
+  const ours = PlexSync; // also what files below this one add
+  const { api, h, B, Link, ask, useAsked, useOverview, refreshOverview } = PlexSync;
+  const { happened, whatToDo, when, things } = PlexSync;
+  const { Boundary, Changes, Technical, Trouble, plexLink, useDo } = PlexSync;
   const { Fragment, useEffect, useRef, useState } = api.React;
 
   /** @type {Record<Rung, string>} */
   const RUNGS = {
-    pushed: "known from the last sync",
-    path: "same path",
-    folded: "same path",
-    size: "same name and size",
-    tail: "same end of the path",
-    name: "same name only",
+    pushed: "Known from the last sync",
+    path: "Same path",
+    folded: "Same path",
+    size: "Same name and size",
+    tail: "Same end of the path",
+    name: "Same name only",
     // As they were called at first.
-    "folded path": "same path",
-    "name and size": "same name and size",
-    "path tail": "same end of the path",
+    "folded path": "Same path",
+    "name and size": "Same name and size",
+    "path tail": "Same end of the path",
   };
   /** @param {Rung} rung */
   const rungName = (rung) => RUNGS[rung] || rung;
 
+  /**
+   * The one state of a scene: how it looks, in a sentence, and why.
+   *
+   * @param {Explanation} e
+   * @returns {["ok" | "busy" | "waiting" | "alarm", string, React.ReactNode]}
+   */
+  function stateOf(e) {
+    const last = e.last;
+    const failure = e.class || last.dead_class || "internal";
+    const failed = last.dead_error || last.last_error || e.decision;
+    switch (e.state) {
+      case "synced":
+        return ["ok", "In sync: Plex shows what Stash has.", null];
+      case "changes":
+        return [
+          "waiting",
+          "In Plex, but not up to date.",
+          "The changes below are not queued. Choose Sync now to write them.",
+        ];
+      case "waiting":
+        return [
+          "busy",
+          "Waiting to sync.",
+          h(
+            Fragment,
+            null,
+            last.due && h(Fragment, null, "Next attempt: ", when(last.due), ". "),
+            last.last_error && h(Technical, { text: last.last_error }),
+          ),
+        ];
+      case "not_in_plex":
+        return [
+          "waiting",
+          "Plex does not have this file.",
+          h(
+            Fragment,
+            null,
+            last.queued && last.due ? h(Fragment, null, "PlexSync looks again ", when(last.due), ". ") : "",
+            whatToDo("not_in_plex"),
+          ),
+        ];
+      case "ambiguous":
+        return ["alarm", "Several items in Plex match this scene equally well.", whatToDo("ambiguous")];
+      case "joined":
+        return ["waiting", "In Plex, as a version of another scene's item.", whatToDo("joined")];
+      case "without_metadata":
+        return [
+          "waiting",
+          e.in_plex ? "In Plex, nothing to write yet." : "Nothing to write yet.",
+          "The scene has no metadata in Stash. It syncs as soon as you add some, for example a title, a date or tags.",
+        ];
+      case "excluded":
+        return ["waiting", e.in_plex ? "In Plex, but left out." : "Left out.", e.decision + "."];
+      case "unknown":
+        return [
+          "alarm",
+          happened(failure, e.decision) + ".",
+          h(Fragment, null, whatToDo(failure), h(Technical, { text: e.decision })),
+        ];
+      case "gone":
+        return ["waiting", "Stash has no such scene.", null];
+      default:
+        return [
+          "alarm",
+          happened(failure, failed) + ".",
+          h(Fragment, null, whatToDo(failure), h(Technical, { text: failed })),
+        ];
+    }
+  }
+
   /** @param {{ e: Explanation }} props */
   function State({ e }) {
-    const [word, look] = e.last.dead_class
-      ? [className(e.last.dead_class), "alarm"]
-      : e.last.queued
-        ? ["waiting", "waiting"]
-        : e.items.length
-          ? ["in Plex", "ok"]
-          : ["not in Plex", "waiting"];
-    const last = e.last;
+    const [look, sentence, why] = stateOf(e);
     return h(
-      Fragment,
-      null,
-      h("p", { className: "plexsync-headline plexsync-" + look, role: "status" }, word),
-      h("p", null, e.decision),
-      h(Figures, {
-        rows: [
-          ["Last written", last.pushed ? time(last.pushed) : "never"],
-          last.queued && ["Due", time(last.due), last.last_error ? " " + last.last_error : ""],
-          last.dead_class && ["Dead letter", last.dead_error, " " + whatToDo(last.dead_class)],
-        ],
-      }),
+      "div",
+      { className: "plexsync-headline plexsync-" + look, role: "status" },
+      h("strong", null, sentence),
+      why && h("div", null, why),
     );
   }
+
+  /** @param {{ e: Explanation }} props */
+  const Fitting = ({ e }) =>
+    e.state !== "ambiguous" || !e.fitting.length
+      ? null
+      : h(
+          Fragment,
+          null,
+          h("h3", null, "The items that match"),
+          h(
+            "ul",
+            null,
+            e.fitting.map((f) =>
+              h("li", { key: f.key }, plexLink(e.machine, f.key, "Open in Plex"), " ", h("code", null, f.path)),
+            ),
+          ),
+          h(
+            "p",
+            null,
+            "If only one of them is right, let the path decide: ",
+            h(Link, { to: ours.settingHref("pathRules") }, "edit the path rules"),
+            ".",
+          ),
+        );
 
   /** @param {{ item: ExplainedItem, machine: string | undefined }} props */
   function Item({ item: i, machine }) {
     const changes = i.fields.filter((f) => f.write !== null && f.write !== undefined);
+    const kept = i.fields.filter((f) => f.kept);
     return h(
       Fragment,
       null,
       h(
         "p",
         null,
-        plexLink(machine, i.key, "Open item " + i.key + " in Plex"),
+        plexLink(machine, i.key, "Open in Plex"),
         " ",
-        h("small", null, rungName(i.rung) + ": " + i.path),
+        h("small", null, rungName(i.rung) + ": ", h("code", null, i.path)),
       ),
+      changes.length > 0 && h("h3", null, things(changes.length, "field would change", "fields would change")),
       changes.length > 0 && h(Changes, { rows: changes }),
-      i.poster && h("p", null, "The poster would be set to the scene's cover."),
+      i.poster && h("p", null, "The poster would become the cover of the scene."),
+      i.background && h("p", null, "The background would become the cover of the scene."),
+      kept.length > 0 &&
+        h("p", null, "Edited in Plex, and kept: " + kept.map((f) => ours.fieldName(f.field)).join(", ") + "."),
     );
   }
 
@@ -73,7 +159,7 @@
   const Steps = ({ e }) =>
     h(
       "div",
-      null,
+      { className: "plexsync-steps" },
       e.files.map((f) =>
         h(
           "p",
@@ -106,7 +192,13 @@
     );
 
   PlexSync.Scene = ({ id }) => {
-    const asked = useAsked(() => ask("explain", { scene_id: id }), [id]);
+    useOverview(false);
+    const fresh = useRef(false); // Plex is read again before the next answer
+    const asked = useAsked(() => {
+      const again = fresh.current;
+      fresh.current = false;
+      return ask("explain", again ? { scene_id: id, fresh: true } : { scene_id: id });
+    }, [id]);
     const [steps, setSteps] = useState(false);
     const doing = useDo();
     const e = asked.value;
@@ -124,27 +216,43 @@
           }, 2500);
         };
         look(3);
-        return "The scene is queued";
+        return "Queued: this scene is synced now";
       });
+    const again = () => {
+      fresh.current = true;
+      asked.reload();
+    };
     return h(
       "div",
       { className: "plexsync plexsync-scene" },
       h(Trouble, { error: asked.error, retry: asked.reload }),
-      !e && !asked.error && h("p", null, "Asking …"),
+      !e && !asked.error && h("p", null, "Loading…"),
       e &&
         h(
           Fragment,
           null,
           h(Boundary, { of: "The state of the scene" }, h(State, { e })),
+          h(Boundary, { of: "The list of matching items" }, h(Fitting, { e })),
           e.items.map((i) =>
             h(Boundary, { key: i.key, of: "Item " + i.key }, h(Item, { item: i, machine: e.machine })),
           ),
+          e.state !== "synced" && !e.last.pushed
+            ? h("p", null, "PlexSync has not written this scene yet.")
+            : e.last.pushed && h("p", null, "Last written ", when(e.last.pushed), "."),
           h(
             "div",
             { className: "plexsync-buttons" },
             h(B.Button, { onClick: sync, disabled: doing.busy }, "Sync now"),
-            h(B.Button, { variant: "secondary", onClick: asked.reload, disabled: !!asked.loading }, "Look again"),
-            h(B.Button, { variant: "secondary", "aria-expanded": steps, onClick: () => setSteps(!steps) }, "Explain"),
+            h(
+              B.Button,
+              { variant: "secondary", onClick: again, disabled: !!asked.loading },
+              asked.loading ? "Checking Plex…" : "Check Plex again",
+            ),
+            h(
+              B.Button,
+              { variant: "secondary", "aria-expanded": steps, onClick: () => setSteps(!steps) },
+              "How it was matched",
+            ),
           ),
           doing.status,
           steps && h(Boundary, { of: "The explanation" }, h(Steps, { e })),

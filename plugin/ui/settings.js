@@ -15,28 +15,13 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
-  const { api, h, B, Link, ask, readSettings, saveSettings, count, things } = PlexSync;
-  const { Boundary, Input, useDo } = PlexSync;
+  const ours = PlexSync; // also what files below this one add
+  const { api, h, B, Link, ask, definitions, readSettings, saveSettings, useAsked } = PlexSync;
+  const { count, things, happened, whatToDo, fieldName, settingName } = PlexSync;
+  const { Boundary, Input, Technical, Trouble, useDo } = PlexSync;
   const { Fragment, useEffect, useRef, useState } = api.React;
+  const { Prompt, useLocation } = api.libraries.ReactRouterDOM;
 
-  /** @type {Record<string, string>} */
-  const FIELD_NAMES = {
-    title: "Title",
-    summary: "Summary",
-    date: "Date",
-    studio: "Studio",
-    director: "Director",
-    performers: "Performers",
-    tags: "Tags as genres",
-    collections: "Collections",
-    poster: "Poster",
-    rating: "Rating",
-    background: "Background",
-    originalTitle: "Original title",
-    tagline: "Studio code as tagline",
-    sortTitle: "Sort title",
-    photos: "Photos of performers",
-  };
   // Labels and the content rating have settings of their own: on if these are set.
   const OWN = ["labels", "contentRating"];
   const DEFAULT_FIELDS = 9; // the first of them
@@ -47,9 +32,11 @@
     ["Paths", ["pathRules", "scanPlex", "plexIsSubset"]],
     ["What is synced", ["fields", "collections", "contentRating", "labels", "onlyOrganized", "excludeTags"]],
     ["Edits made in Plex", ["keepPlexEdits", "mirrorLists", "leaveUnlocked"]],
-    ["Work", ["paused", "maxRetries", "dlqRetentionDays", "compareEveryHours"]],
+    ["Schedule and retries", ["paused", "maxRetries", "dlqRetentionDays", "compareEveryHours"]],
     ["Log", ["hidePaths", "verbose"]],
   ];
+  // What decides whether Plex can be used: tested before it is saved.
+  const CONNECTION = ["plexUrl", "plexToken", "insecureTLS", "plexLibraries"];
 
   /** @param {unknown} text */
   const list = (text) =>
@@ -58,7 +45,7 @@
       .map((x) => x.trim())
       .filter(Boolean);
   /** @param {string} name */
-  const quoted = (name) => (/[",]/.test(name) ? '"' + name.replace(/"/g, '""') + '"' : name);
+  const quoted = (ours.quoted = (name) => (/[",]/.test(name) ? '"' + name.replace(/"/g, '""') + '"' : name));
   /** @param {string} name */
   const help = (name) => "plexsync-help-" + name;
 
@@ -153,14 +140,16 @@
       h(Below, row),
     );
 
-  /** @param {RowProps & { test: SettingsTest | null }} props */
-  const PathRow = ({ test, ...row }) => {
+  /** @param {RowProps & { test: SettingsTest | null, retest: (more: SavedSettings) => void }} props */
+  const PathRow = ({ test, retest, ...row }) => {
     /** @param {string} rule */
     const add = (rule) => {
       const before = String(row.value || "")
         .trim()
         .replace(/;$/, "");
-      row.set([before, rule].filter(Boolean).join("; "));
+      const value = [before, rule].filter(Boolean).join("; ");
+      row.set(value);
+      retest({ pathRules: value });
     };
     return h(
       Group,
@@ -173,7 +162,7 @@
         onText: (text) => row.set(text.replace(/\n/g, "; ")),
       }),
       h(Below, row),
-      test && h(Boundary, { of: "The comparison of folders" }, h(Folders, { test, add })),
+      test && h(Boundary, { of: "The comparison of folders" }, h(ours.Folders, { test, add })),
     );
   };
 
@@ -189,7 +178,7 @@
     };
     return h(
       "div",
-      { role: "group", "aria-label": row.label, className: "form-group" },
+      { role: "group", "aria-label": row.label, className: "form-group", id: "plexsync-row-" + row.d.name },
       h("div", { className: "form-label" }, row.label),
       libraries.map((l) =>
         h(B.Form.Check, {
@@ -217,18 +206,18 @@
     };
     return h(
       "div",
-      { role: "group", "aria-label": row.label, className: "form-group" },
+      { role: "group", "aria-label": row.label, className: "form-group", id: "plexsync-row-" + row.d.name },
       h("div", { className: "form-label" }, row.label),
       h(
         "div",
         { className: "plexsync-checks" },
         choices
-          .filter((c) => FIELD_NAMES[c.name])
+          .filter((c) => !OWN.includes(c.name))
           .map((c) =>
             h(B.Form.Check, {
               key: c.name,
               id: "plexsync-field-" + c.name,
-              label: FIELD_NAMES[c.name],
+              label: fieldName(c.name),
               checked: c.on,
               onChange: () => toggle(c),
             }),
@@ -238,66 +227,143 @@
     );
   }
 
-  /** @param {{ test: SettingsTest, add: (rule: string) => void }} props */
-  function Folders({ test: t, add }) {
+  // Both sides' folders side by side, and files of a sample with a tick each.
+  PlexSync.Folders = ({ test: t, add }) => {
+    const [all, setAll] = useState(false);
     /** @param {string | null | undefined} rule */
     const button = (rule) =>
-      rule && h(B.Button, { size: "sm", variant: "secondary", onClick: () => add(rule) }, "Add " + rule);
+      rule && add && h(B.Button, { size: "sm", variant: "secondary", onClick: () => add(rule) }, "Add rule " + rule);
+    const files = (t.sample && t.sample.files) || [];
+    const shown = all ? files : files.slice(0, 3);
     return h(
       "div",
       { className: "plexsync-folders" },
-      t.folders.map((f) =>
+      t.folders.length > 0 &&
         h(
-          "div",
-          { key: f.stash },
-          h("code", null, f.stash),
-          " is ",
-          h("code", null, f.mapped),
-          " in Plex: ",
-          f.found ? "found" : "not a folder of its libraries ",
-          !f.found && button(f.suggest),
+          "table",
+          { className: "table table-sm plexsync-rows" },
+          h(
+            "thead",
+            null,
+            h(
+              "tr",
+              null,
+              ["In Stash", "In Plex", ""].map((x, i) =>
+                h(x ? "th" : "td", x ? { key: i, scope: "col" } : { key: i }, x),
+              ),
+            ),
+          ),
+          h(
+            "tbody",
+            null,
+            t.folders.map((f) =>
+              h(
+                "tr",
+                { key: f.stash },
+                h("td", { "data-label": "In Stash" }, h("code", null, f.stash)),
+                h("td", { "data-label": "In Plex" }, h("code", null, f.mapped)),
+                h(
+                  "td",
+                  null,
+                  f.found
+                    ? h("span", { className: "plexsync-tick" }, "in a Plex library")
+                    : h("span", { className: "plexsync-warn" }, "not in a Plex library "),
+                  !f.found && button(f.suggest),
+                ),
+              ),
+            ),
+          ),
         ),
-      ),
+      t.libraries.some((l) => l.synced) &&
+        h(
+          "p",
+          { className: "plexsync-foot" },
+          "Folders in Plex: ",
+          t.libraries
+            .filter((l) => l.synced)
+            .map((l) => l.title + " (" + (l.folders || []).join(", ") + ")")
+            .join(", "),
+        ),
       t.sample &&
         h(
-          "div",
+          Fragment,
           null,
-          "Of " +
-            things(t.sample.scenes, "scene", "scenes") +
-            " Plex has " +
-            count(t.sample.by_path) +
-            " under their path, " +
-            count(t.sample.by_name) +
-            " under another, and lacks " +
-            count(t.sample.missing) +
-            ". ",
-          button(t.sample.suggest),
+          h(
+            "p",
+            null,
+            "Of " +
+              things(t.sample.scenes, "sample file", "sample files") +
+              ", Plex has " +
+              count(t.sample.by_path) +
+              " at the expected path, " +
+              count(t.sample.by_name) +
+              " at another path, and does not have " +
+              count(t.sample.missing) +
+              ". ",
+            button(t.sample.suggest),
+          ),
+          h(
+            "ul",
+            { className: "plexsync-files" },
+            shown.map((f) =>
+              h(
+                "li",
+                { key: f.path, className: f.by_path ? "plexsync-tick" : "plexsync-cross" },
+                h("span", { className: "sr-only" }, f.by_path ? "found: " : "not found: "),
+                h("code", null, f.path),
+                f.mapped !== f.path && [" → ", h("code", { key: 0 }, f.mapped)],
+                !f.by_path && f.by_name && " (Plex has it at another path)",
+              ),
+            ),
+          ),
+          files.length > shown.length &&
+            h(
+              B.Button,
+              { size: "sm", variant: "link", onClick: () => setAll(true) },
+              things(files.length - shown.length, "more file", "more files"),
+            ),
         ),
     );
-  }
+  };
 
-  /** @param {{ test: SettingsTest }} props */
-  function Connection({ test: t }) {
-    const problem = t.problems.find((p) => p.setting === "plexUrl" || p.setting === "plexToken");
-    const server = '"' + t.name + '"';
+  PlexSync.Connection = ({ test: t }) => {
+    const problem = t.problems.find((p) => p.fatal && (p.setting === "plexUrl" || p.setting === "plexToken"));
+    const server = t.name || "Plex";
+    if (problem)
+      return h(B.Alert, { variant: "danger" }, h("strong", null, settingName(problem.setting)), ": ", problem.message);
     if (t.error || !t.reachable) {
-      const why = t.error || (problem ? problem.setting + ": " + problem.message : "Plex was not asked.");
-      return h(B.Alert, { variant: "danger" }, why);
+      const cause = t.cause || "unreachable";
+      return h(
+        B.Alert,
+        { variant: "danger" },
+        h("strong", null, happened(cause, t.error) + ". "),
+        cause === "unauthorized"
+          ? "Enter the token of the server's owner."
+          : cause === "unreachable"
+            ? "Is Plex running, and is this its address as Stash reaches it?"
+            : whatToDo(cause),
+        h(Technical, { text: t.error }),
+      );
     }
     if (t.may_edit === false) {
       return h(
         B.Alert,
         { variant: "danger" },
-        server + " accepts the token, but it is not the owner's, who alone may edit.",
+        server + " accepts the token, but only the server's owner can edit metadata. Enter the owner's token.",
       );
     }
-    const libraries = things(t.libraries.length, "library", "libraries");
     return h(
       B.Alert,
       { variant: "success" },
-      server + " answers, version " + t.version + ", " + libraries + " of movies.",
+      "Connected to " +
+        server +
+        " (Plex " +
+        t.version +
+        "), " +
+        things(t.libraries.length, "movie library", "movie libraries") +
+        ".",
     );
-  }
+  };
 
   PlexSync.Settings = ({ settings }) => {
     const [saved, setSaved] = useState(/** @type {SavedSettings | null} */ (null)); // without the token
@@ -307,7 +373,9 @@
     const [testing, setTesting] = useState(false);
     const [problems, setProblems] = useState(/** @type {Problem[]} */ ([]));
     const [choices, setChoices] = useState(/** @type {Field[]} */ ([]));
+    const [refused, setRefused] = useState(false); // Plex cannot be used with what was to be saved
     const doing = useDo();
+    const wanted = new URLSearchParams(useLocation().search).get("field");
     const load = async () => {
       const { plexToken, ...rest } = await readSettings();
       setSaved(rest);
@@ -320,7 +388,27 @@
     useEffect(() => {
       doing.run(load);
     }, []);
-    // Errors are told beside the field while one types, before anything is saved.
+    // A link to a setting leads to its field.
+    useEffect(() => {
+      if (!saved || !wanted) return;
+      const group = document.getElementById("plexsync-row-" + wanted);
+      const input = document.getElementById("plexsync-" + wanted) || (group && group.querySelector("input"));
+      if (!input) return;
+      input.scrollIntoView({ block: "center" });
+      input.focus();
+    }, [!saved, wanted]);
+    const unsaved = !!saved && Object.keys(form).length > 0;
+    useEffect(() => {
+      if (!unsaved) return undefined;
+      /** @param {BeforeUnloadEvent} e */
+      const stay = (e) => {
+        e.preventDefault();
+        e.returnValue = "";
+      };
+      window.addEventListener("beforeunload", stay);
+      return () => window.removeEventListener("beforeunload", stay);
+    }, [unsaved]);
+    // Errors are shown beside the field while one types, before anything is saved.
     const turn = useRef(0);
     useEffect(() => {
       if (!saved || !Object.keys(form).length) return undefined;
@@ -337,24 +425,44 @@
     }, [form]);
     if (!saved) return h("div", { className: "plexsync plexsync-settings" }, doing.status);
 
-    const run = async () => {
+    /** @param {SavedSettings} [more] */
+    const run = async (more) => {
       setTesting(true);
       await doing.run(async () => {
-        setTest(await ask("settings_test", { settings: form }));
+        const t = await ask("settings_test", { settings: { ...form, ...more } });
+        setTest(t);
+        setProblems(t.problems);
       });
       setTesting(false);
     };
-    const save = () =>
+    // A problem blocks what it is about: also a token that has to be typed again because the
+    // address is another.
+    /** @param {Problem} p */
+    const blocks = (p) =>
+      p.fatal && form[p.setting] !== "" && (p.setting in form || (p.setting === "plexToken" && !!form.plexUrl));
+    /** @param {boolean} anyway also if Plex cannot be used with them */
+    const save = (anyway) =>
       doing.run(async () => {
-        const checked = await ask("settings_test", { settings: form, offline: true });
+        const connects = CONNECTION.some((name) => name in form) && form.plexUrl !== "";
+        const checked = await ask("settings_test", connects ? { settings: form } : { settings: form, offline: true });
         setProblems(checked.problems);
-        const bad = checked.problems.filter((p) => p.setting in form && p.fatal && form[p.setting] !== "");
-        if (bad.length) throw new Error("Not saved. " + bad.map((p) => p.setting + ": " + p.message).join("; "));
+        if (connects) setTest(checked);
+        const bad = checked.problems.filter(blocks);
+        setRefused(false);
+        if (bad.length) {
+          throw new Error("Not saved. " + bad.map((p) => settingName(p.setting) + ": " + p.message).join("; "));
+        }
+        const fails = connects && (checked.error || !checked.reachable || checked.may_edit === false);
+        if (fails && checked.ready && !anyway) {
+          setRefused(true);
+          throw new Error("Not saved, because Plex cannot be used with these settings.");
+        }
         const changes = { ...form };
         if (!changes.plexToken) delete changes.plexToken; // untouched
         await saveSettings(changes);
+        PlexSync.forgetServer();
         await load();
-        return "The settings of PlexSync are saved";
+        return fails ? "Settings saved, but Plex cannot be used with them yet" : "Settings saved";
       });
 
     const defs = new Map(settings.map((s) => [s.name, s]));
@@ -365,7 +473,7 @@
       const row = {
         key: name,
         d,
-        label: (d.display_name || name).replace(/^\d+\. /, ""),
+        label: settingName(name) === name ? d.display_name || name : settingName(name),
         value: name in form ? form[name] : saved[name],
         /** @param {string | number | boolean} v */
         set: (v) => setForm((f) => ({ ...f, [name]: v })),
@@ -376,41 +484,72 @@
         return h(LibrariesRow, { ...row, libraries: test.libraries });
       }
       if (name === "fields" && choices.length) return h(FieldsRow, { ...row, choices, setChoices });
-      if (name === "pathRules") return h(PathRow, { ...row, test });
+      if (name === "pathRules") return h(PathRow, { ...row, test, retest: (more) => run(more) });
       if (d.type === "BOOLEAN") return h(SwitchRow, row);
       return h(d.type === "NUMBER" ? NumberRow : TextRow, row);
     };
-    const changed = Object.keys(form).length > 0;
     return h(
       "div",
       { className: "plexsync plexsync-settings" },
+      h(Prompt, { when: unsaved, message: "You have unsaved PlexSync settings. Leave without saving?" }),
       GROUPS.map(([title, names]) =>
         h(
           "fieldset",
           { key: title },
           h("legend", null, title),
-          names.map(field),
           title === "Connection" &&
             h(
               Fragment,
               null,
-              h(
-                B.Button,
-                { variant: "secondary", onClick: run, disabled: testing },
-                testing ? "Asking Plex …" : "Test the connection",
-              ),
-              test && h(Boundary, { of: "The result of the test" }, h(Connection, { test })),
+              // The place of the sign-in: whoever adds PlexSync.SignIn has its button here.
+              ours.SignIn &&
+                h("div", { className: "plexsync-signin" }, h(ours.SignIn, { onDone: () => doing.run(load) })),
             ),
+          names.map(field),
+          title === "Connection" && test && h(Boundary, { of: "The result of the test" }, h(ours.Connection, { test })),
         ),
       ),
       h(
         "div",
-        { className: "plexsync-buttons" },
-        h(B.Button, { onClick: save, disabled: doing.busy || !changed }, "Save"),
-        h(B.Button, { variant: "secondary", disabled: doing.busy || !changed, onClick: () => doing.run(load) }, "Undo"),
-        h(Link, { to: "/plexsync", className: "btn btn-secondary" }, "Open PlexSync"),
+        { className: "plexsync-savebar" },
+        h(
+          "div",
+          { className: "plexsync-buttons" },
+          h(B.Button, { onClick: () => save(false), disabled: doing.busy || !unsaved }, "Save"),
+          refused &&
+            unsaved &&
+            h(B.Button, { variant: "danger", onClick: () => save(true), disabled: doing.busy }, "Save anyway"),
+          h(
+            B.Button,
+            { variant: "secondary", onClick: () => run(), disabled: testing },
+            testing ? "Testing…" : "Test the connection",
+          ),
+          h(
+            B.Button,
+            {
+              variant: "secondary",
+              disabled: doing.busy || !unsaved,
+              onClick: () => {
+                setRefused(false);
+                doing.run(load);
+              },
+            },
+            "Discard changes",
+          ),
+          h(Link, { to: "/plexsync", className: "btn btn-secondary" }, "Open PlexSync"),
+        ),
+        doing.status,
       ),
-      doing.status,
+    );
+  };
+
+  PlexSync.SettingsTab = () => {
+    const asked = useAsked(definitions, []);
+    return h(
+      Fragment,
+      null,
+      h(Trouble, { error: asked.error, retry: asked.reload }),
+      asked.value ? h(PlexSync.Settings, { settings: asked.value }) : !asked.error && h("p", null, "Loading…"),
     );
   };
 })();

@@ -22,6 +22,7 @@
  * @property {{ by: string, desc: boolean }} first what it is sorted by at first
  * @property {(selected: number[], clear: () => void, total: number) => React.ReactNode} [actions] shown above it
  * @property {string} empty what is said of an empty list
+ * @property {boolean} [searches] false if the list cannot be searched
  * @property {string | undefined} live the list is asked for again when this changes
  */
 
@@ -34,7 +35,7 @@
 
   const PAGE = 50;
 
-  PlexSync.Table = ({ label, ask, columns, first, actions, empty, live }) => {
+  PlexSync.Table = ({ label, ask, columns, first, actions, empty, live, searches }) => {
     const [search, setSearch] = useState("");
     const [typed, setTyped] = useState("");
     const [sort, setSort] = useState(first);
@@ -110,26 +111,27 @@
       h(
         "div",
         { className: "plexsync-bar" },
-        h(Input, {
-          type: "search",
-          size: "sm",
-          "aria-label": "Search in " + label,
-          placeholder: "Search",
-          value: typed,
-          onText: setTyped,
-        }),
+        searches !== false &&
+          h(Input, {
+            type: "search",
+            size: "sm",
+            "aria-label": "Search in " + label,
+            placeholder: "Search",
+            value: typed,
+            onText: setTyped,
+          }),
         actions && actions([...selected], clear, total),
-        h("span", { className: "plexsync-total" }, things(total, "row", "rows")),
+        h("span", { className: "plexsync-total", role: "status" }, list.value ? things(total, "row", "rows") : ""),
       ),
       h(Trouble, { error: list.error, retry: list.reload }),
       list.value && total === 0
-        ? h("p", { className: "plexsync-empty" }, search ? 'Nothing holds "' + search + '".' : empty)
+        ? h("p", { className: "plexsync-empty" }, search ? 'No results for "' + search + '".' : empty)
         : h(
             "div",
-            { className: "table-responsive", tabIndex: 0, role: "group", "aria-label": label + ", can be scrolled" },
+            null,
             h(
               "table",
-              { className: "table table-sm table-striped" },
+              { className: "table table-sm plexsync-rows", "aria-label": label },
               h(
                 "thead",
                 null,
@@ -140,7 +142,9 @@
                     h(
                       "th",
                       { scope: "col" },
-                      box("Select the page", all, () => setSelected(all ? new Set() : new Set(rows.map((r) => r.id)))),
+                      box("Select all on this page", all, () =>
+                        setSelected(all ? new Set() : new Set(rows.map((r) => r.id))),
+                      ),
                     ),
                   columns.map(head),
                 ),
@@ -155,10 +159,12 @@
                     actions &&
                       h(
                         "td",
-                        null,
+                        { className: "plexsync-select" },
                         box("Select " + subject(r), selected.has(r.id), () => toggle(r.id)),
                       ),
-                    columns.map((c) => h("td", { key: c.name, className: "plexsync-" + c.name }, c.cell(r))),
+                    columns.map((c) =>
+                      h("td", { key: c.name, className: "plexsync-" + c.name, "data-label": c.title }, c.cell(r)),
+                    ),
                   ),
                 ),
               ),

@@ -46,6 +46,12 @@ const answers = (change) =>
   });
 
 const go = (path) => page.goto(address + path);
+// press is a click of a person, counted.
+let presses = 0;
+const press = async (locator) => {
+  presses++;
+  await locator.click();
+};
 const says = (text, where = page) =>
   where.getByText(text, { exact: false }).filter({ visible: true }).first().waitFor();
 const button = (name) => page.getByRole("button", { name, exact: true });
@@ -63,6 +69,7 @@ const until = async (what, f) => {
 // accessible fails on what axe-core finds, and on a page that is wider than the screen.
 async function accessible(name) {
   await page.addScriptTag({ path: axe });
+  await page.mouse.move(0, 0);
   const { violations } = await page.evaluate(() =>
     window.axe.run(".plexsync, .plexsync-nav", { resultTypes: ["violations"] }),
   );
@@ -76,13 +83,65 @@ async function accessible(name) {
 }
 
 const flows = {
-  // From an installation to the first sync, in the settings alone.
+  // From a fresh Stash to the first synced scene, in at most twelve clicks; left and come
+  // back to in between.
   async setup() {
-    await go("/plexsync");
-    await says("PlexSync is not set up");
+    await go("/");
     await page.locator(".plexsync-nav.plexsync-alarm").waitFor();
+    assert.match(await page.locator(".plexsync-nav").getAttribute("aria-label"), /PlexSync is not set up/);
+    const began = Date.now();
+    await press(page.locator(".plexsync-nav"));
+    await says("0 of 3 scenes are in sync");
+    await says("Next: finish the set-up below");
+    assert.equal(await page.title(), "PlexSync | Stash");
     await shows("empty");
-    await accessible("empty overview");
+    await accessible("empty");
+    await press(page.getByLabel("Plex address"));
+    await page.keyboard.type("ftp://plex");
+    await page.keyboard.press("Enter"); // not a click, and wrong
+    await says("begins with ftp://");
+    await page.getByLabel("Plex address").fill(process.env.PLEX);
+    await press(page.getByLabel("Plex token"));
+    await page.keyboard.type("wrong");
+    await page.keyboard.press("Enter");
+    await says("Plex rejected the token.");
+    await accessible("set-up, refused");
+    await page.getByLabel("Plex token").fill(process.env.TOKEN);
+    await press(button("Connect"));
+    await says("Choose the libraries");
+    await shows("setup-libraries");
+    await accessible("set-up, libraries");
+    await page.reload(); // one can leave and come back
+    await says("Choose the libraries");
+    await press(page.getByLabel("Others (/others)")); // off
+    await press(button("Use this library"));
+    await says("3 of 3 sample files match with the rule below.");
+    await says("/data/film000.mp4");
+    assert.equal(await page.locator(".plexsync-files .plexsync-tick").count(), 3);
+    await shows("setup-paths");
+    await accessible("set-up, paths");
+    await press(button("Use this mapping"));
+    await says("This is what would change for some of your own scenes.");
+    await says("Film 1");
+    await page.locator(".plexsync-item").nth(2).waitFor();
+    await shows("setup-preview");
+    await accessible("set-up, preview");
+    await does("check-untouched");
+    await press(button("Sync all scenes").last());
+    await says("3 of 3 scenes are in sync");
+    const took = Date.now() - began;
+    assert.ok(presses <= 12, presses + " clicks");
+    assert.ok(took < 120000, took + " ms");
+    await page.locator(".plexsync-nav.plexsync-ok").waitFor();
+    await says("Recent activity");
+    await does("check-settings");
+    assert.equal(await page.evaluate(() => JSON.stringify(localStorage).includes("SECRET")), false);
+    await shows("overview");
+    await accessible("overview");
+  },
+
+  // The form, on Stash's page and on ours.
+  async settings() {
     await go("/settings");
     await says("Setting of another plugin");
     await page.getByLabel("Plex address").fill("ftp://plex");
@@ -90,22 +149,44 @@ const flows = {
     assert.ok(await button("Save").isEnabled());
     await button("Save").click();
     await says("Not saved.");
+    // Another address wants its token, and the message blocks.
+    await page.getByLabel("Plex address").fill("http://127.0.0.2:1");
+    await button("Save").click();
+    await says("Not saved. Plex token: enter the token for this address");
     await page.getByLabel("Plex address").fill(process.env.PLEX);
+    // A wrong token is tested before it is saved.
+    await page.getByLabel("Plex token").fill("wrong");
+    await button("Save").click();
+    await says("Not saved, because Plex cannot be used with these settings.");
+    await says("Plex rejected the token.");
+    await button("Save anyway").waitFor();
+    await accessible("settings, refused");
     await page.getByLabel("Plex token").fill(process.env.TOKEN);
     await button("Test the connection").click();
-    await says("answers, version");
-    await says("Of 3 scenes Plex has 0 under their path, 3 under another");
+    await says("Connected to Simplex");
+    await says("Of 3 sample files, Plex has 0 at the expected path, 3 at another path");
     await page.getByLabel("Films (/media)").waitFor();
     await page.getByLabel("Others (/others)").click(); // off
-    await button("Add /data => /media").first().click();
-    await button("Test the connection").click();
-    await says("Of 3 scenes Plex has 3 under their path");
+    await button("Add rule /data => /media").first().click();
+    await says("Of 3 sample files, Plex has 3 at the expected path"); // without another click
     assert.equal(await page.getByLabel("Path rules").inputValue(), "/data => /media");
     await page.getByLabel("Rating", { exact: true }).check();
     await shows("settings");
     await accessible("settings");
+    // Whoever leaves is asked.
+    const asked = new Promise((answer) =>
+      page.once("dialog", async (d) => {
+        answer(d.message());
+        await d.dismiss();
+      }),
+    );
+    await page.getByRole("link", { name: "Open PlexSync" }).click();
+    assert.match(await asked, /unsaved PlexSync settings/);
+    await says("Setting of another plugin"); // still here
+    const bar = await page.locator(".plexsync-savebar").boundingBox();
+    assert.ok(bar.y + bar.height <= 801, "Save is out of view");
     await button("Save").click();
-    await says("The settings of PlexSync are saved");
+    await says("Settings saved");
     await does("check-settings");
     assert.equal(await page.getByLabel("Plex token").inputValue(), "", "the token is shown again");
     assert.ok(!(await page.content()).includes(process.env.TOKEN), "the token is on the page");
@@ -114,89 +195,182 @@ const flows = {
     assert.equal(await page.getByLabel("Plex address").inputValue(), process.env.PLEX);
     assert.ok(await page.getByLabel("Rating", { exact: true }).isChecked());
     await page.getByRole("link", { name: "Open PlexSync" }).click();
-    await says("All is well");
-    await says("Simplex");
+    await says("Connected to Simplex");
+    // A link leads to a field.
+    await go("/plexsync?tab=settings&field=excludeTags");
+    await until("the field has the focus", () =>
+      page.evaluate(() => document.activeElement && document.activeElement.id === "plexsync-excludeTags"),
+    );
+    assert.equal(await page.title(), "Settings | PlexSync | Stash");
+    await accessible("settings tab");
     // Only what was changed changes.
+    await tab("Overview");
     await button("Pause").click();
-    await says("PlexSync is paused");
+    await says("Paused: edits are queued");
     await does("check-paused");
-    await button("Go on").click();
-    await says("PlexSync goes on");
+    await button("Resume").click();
+    await says("Resumed");
     await does("check-settings");
+  },
+
+  // Of whom nothing was ever synced, the page does not say that all is well.
+  async fresh() {
+    await go("/plexsync");
+    await says("0 of 39 scenes are in sync");
+    await says("39 not checked yet");
+    await says("Next: finish the set-up below");
+    assert.equal(await page.locator(".plexsync-nav.plexsync-ok").count(), 0);
+    await shows("fresh");
+    await does("sync");
+    await page.getByLabel("Progress").first().waitFor();
+    await page.locator(".plexsync-nav.plexsync-ok, .plexsync-nav.plexsync-waiting").waitFor();
+    // Five have no metadata, two are not in Plex.
+    await says("32 of 39 scenes are in sync");
+    await says("5 without metadata");
+    await says("2 not in Plex");
+    await says("Compared with Plex");
+    const sum = await page
+      .locator(".plexsync-legend b")
+      .evaluateAll((all) => all.reduce((n, b) => n + Number(b.textContent), 0));
+    assert.equal(sum, 39);
+    assert.match(await page.locator(".plexsync-nav").getAttribute("title"), /32 of 39 scenes are in sync/);
+    await shows("coverage");
+    await accessible("coverage");
+    // Both places tell the same numbers.
+    await page.getByRole("link", { name: "2 not in Plex" }).click();
+    await says("2 scenes are not in Plex");
+    await says("PlexSync looks again for these");
+    assert.equal(await page.locator("tbody tr").count(), 2);
+    await shows("not-in-plex");
+    await accessible("not in Plex");
+    await tab("Left out");
+    await says("5 without metadata");
+    await shows("left-out");
+    await accessible("left out");
+    await does("status");
   },
 
   // An outage, seen from the page.
   async outage() {
     await go("/plexsync");
-    await says("Plex cannot be used since");
+    const first = await page.locator(".plexsync-outage").innerText();
+    assert.match(first, /^Plex (refused the connection|closed the connection|could not be reached)/);
+    assert.match(first, /3 edits wait, and nothing is lost/);
     await page.locator(".plexsync-nav.plexsync-alarm").waitFor();
-    await says("still on");
+    await says("still going on");
     await shows("outage");
     await accessible("outage");
     await tab("Queue");
     await page.locator("tbody tr").nth(2).waitFor();
-    await says("Plex could not be reached");
     await says("Film 1");
     await accessible("queue");
     await does("up");
     await tab("Overview");
-    await button("Process now").click();
-    await says("The queue is being worked");
-    await says("All is well");
-    await tab("Runs and outages");
-    await says("Mean time to recovery");
-    await says("1 min", page.locator("table").first()).catch(() => {}); // how long, differs
+    await button("More actions").click();
+    await button("Process queue now").click();
+    await says("3 of 3 scenes are in sync");
+    await page.locator(".plexsync-nav.plexsync-ok").waitFor();
+    await tab("History");
+    await says("last 7 days");
+    await says("1 outage");
+    await says("On average an outage took");
+    await says("No outages on record").then(
+      () => assert.fail("the outage is not listed"),
+      () => {},
+    );
     await shows("history");
     await accessible("history");
     await page.reload(); // survives
-    await says("Mean time to recovery");
+    await says("last 30 days");
+  },
+
+  // A Plex that answers 503, with few edits: it leads from the first failure, and says so.
+  async answered() {
+    await go("/plexsync");
+    await says("Plex answered with error 503.");
+    await page.locator(".plexsync-nav.plexsync-alarm").waitFor();
+    assert.match(await page.locator(".plexsync-nav").getAttribute("title"), /Plex answered with error 503/);
+    await tab("Needs attention"); // with a failed item about, the outage still leads
+    await says("1 row");
+    assert.match(await page.locator(".plexsync-nav").getAttribute("title"), /Plex answered with error 503/);
+    await does("token");
+    await go("/plexsync");
+    await says("Plex rejected the token");
+    await page.getByRole("link", { name: "Change the token" }).click();
+    await until("the field has the focus", () =>
+      page.evaluate(() => document.activeElement && document.activeElement.id === "plexsync-plexToken"),
+    );
   },
 
   // A drain at work: figures move without a click.
   async busy() {
     await go("/plexsync");
-    await says("All is well");
+    await says("0 of 80 scenes are in sync");
     await does("start");
     await page.locator(".plexsync-nav.plexsync-busy").waitFor();
-    const queued = async () =>
-      Number(((await page.locator(".plexsync-headline").innerText()).match(/^(\d+) jobs? (is|are) queued/) || [])[1]);
-    await until("many are queued", async () => (await queued()) > 20);
+    const bar = page.getByRole("progressbar");
+    const done = async () => Number((await bar.getAttribute("aria-valuenow").catch(() => "0")) || 0);
+    await until("it is under way", async () => (await done()) > 5);
+    await says("per second");
+    await says("left");
     await shows("busy");
     await accessible("busy");
-    const before = await queued();
-    await until("fewer are queued", async () => (await queued()) < before);
+    const before = await done();
+    await until("it is further", async () => (await done()) > before);
+    const synced = async () => Number((await page.locator(".plexsync-big").innerText()).split(" ")[0]);
+    await until("some are in sync", async () => (await synced()) > 0);
     await tab("Queue");
-    await says("being worked");
+    await says("being processed");
     await tab("Overview");
-    await says("All is well");
+    await says("80 of 80 scenes are in sync");
     await page.locator(".plexsync-nav.plexsync-ok").waitFor();
+    await says("80 updated");
     await does("check-done");
   },
 
-  // A scene's own tab.
+  // A scene's own tab: one state, in one sentence.
   async scene() {
+    const state = (text) => says(text, page.locator(".plexsync-headline"));
     await go("/scenes/1");
     await tab("Plex");
-    await says("would be written");
+    await state("In Plex, but not up to date.");
+    assert.equal(await page.locator(".plexsync-headline").count(), 1);
     await says("New title");
-    await says("Open item");
+    await says("Open in Plex");
     await shows("scene");
     await accessible("scene");
-    await button("Explain").click();
+    await button("How it was matched").click();
     await says("is looked for in Plex as");
     await button("Sync now").click();
-    await says("The scene is queued");
-    await says("Plex shows what Stash has");
+    await says("Queued: this scene is synced now");
+    await state("In sync: Plex shows what Stash has.");
     await does("check-title");
     await go("/scenes/2");
     await tab("Plex");
-    await says("not in Plex");
+    await state("Plex does not have this file.");
+    await does("arrives");
+    await button("Check Plex again").click(); // asks Plex anew
+    await state("In Plex, but not up to date.");
     await go("/scenes/3");
     await tab("Plex");
+    await state("In Plex, but left out.");
     await says("which excludeTags names");
+    await go("/scenes/4");
+    await tab("Plex");
+    await state("In Plex, nothing to write yet.");
+    await says("The scene has no metadata in Stash.");
+    await accessible("scene without metadata");
+    await go("/scenes/5");
+    await tab("Plex");
+    await state("Several items in Plex match this scene equally well.");
+    await says("The items that match");
+    assert.equal(await page.locator(".plexsync-scene li", { hasText: "twin.mp4" }).count(), 2);
+    await shows("scene-ambiguous");
+    await accessible("scene that several match");
+    await page.getByRole("link", { name: "edit the path rules" }).waitFor();
   },
 
-  // 5,000 dead letters: searched, sorted, retried, dropped.
+  // 5,000 failed items: searched, sorted, retried, dropped.
   async letters() {
     await go("/plexsync?tab=dead");
     await says("5,000 rows");
@@ -206,12 +380,13 @@ const flows = {
     await accessible("letters");
     await button("Next").click();
     await says("Page 2 of 100");
-    await page.getByLabel("Search in Dead letters").fill("title 4999");
+    const search = page.getByLabel("Search in Needs attention");
+    await search.fill("title 4999");
     await says("1 row");
     await says("Title 4999");
-    await page.getByLabel("Search in Dead letters").fill("100%");
-    await says("Nothing holds");
-    await page.getByLabel("Search in Dead letters").fill("");
+    await search.fill("100%");
+    await says('No results for "100%".');
+    await search.fill("");
     await says("5,000 rows");
     const first = () => page.locator("tbody tr").first().innerText();
     await page.getByRole("button", { name: "Scene" }).click();
@@ -220,49 +395,62 @@ const flows = {
     // Some, with a question that can be answered by the keyboard.
     await page.getByLabel("Select scene 1", { exact: true }).check();
     await page.getByLabel("Select scene 10", { exact: true }).check();
-    await button("Drop selected").click();
-    await says("Delete 2 letters for good?");
+    await button("Drop 2 selected").click();
+    await says("Drop 2 failed items?");
     await accessible("question");
     await page.keyboard.press("Escape");
-    await page.getByText("Delete 2 letters for good?").waitFor({ state: "detached" });
-    await button("Drop selected").click();
-    for (let i = 0; i < 4 && !(await page.evaluate(() => document.activeElement.textContent === "Delete")); i++)
+    await page.getByText("Drop 2 failed items?").waitFor({ state: "detached" });
+    await button("Drop 2 selected").click();
+    for (let i = 0; i < 4 && !(await page.evaluate(() => document.activeElement.textContent === "Drop")); i++)
       await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
-    await says("2 letters were deleted");
+    await says("2 items were dropped");
     await says("4,998 rows");
+    assert.equal(await button("Retry selected").isDisabled(), true); // and not "Retry 0 selected"
     await page.getByLabel("Select scene 100", { exact: true }).check();
     await button("Retry 1 selected").click();
-    await says("1 scene is queued again");
+    await says("1 scene was queued again");
     await does("check-retried");
-    // All of a class.
-    await page.getByLabel("Class", { exact: true }).selectOption("rejected");
+    // All of a kind; the question names the number.
+    await page.getByLabel("Kind", { exact: true }).selectOption("rejected");
     await says("2,498 rows");
-    await button("Drop all of this class").click();
-    await button("Delete").click();
-    await says("2,498 letters were deleted");
+    await button("Drop all 2,498").click();
+    await says("Drop 2,498 failed items of the kind");
+    await button("Drop").click();
+    await says("2,498 items were dropped");
     await does("check-dropped");
-    await page.getByLabel("Class", { exact: true }).selectOption("");
-    await button("Retry all").click();
-    await says("2,499 scenes are queued again"); // and not what Plex lacks
+    await page.getByLabel("Kind", { exact: true }).selectOption("");
+    await button("Retry all 2,499").click();
+    await says("2,499 scenes were queued again"); // and not what Plex lacks
     await tab("Not in Plex");
-    await says("1 row");
-    await says("They come back by themselves");
+    await says("They sync by themselves");
     await accessible("not in Plex");
+    // Joined items are listed, with what to do.
+    await go("/plexsync?tab=dead&class=joined");
+    await says("Shares an item with another scene.");
+    await says("Split the item in Plex");
+    await page.getByText("edit item: answered 400").first().waitFor({ state: "hidden" }); // folded
+    await accessible("joined");
   },
 
   async preview() {
     await go("/plexsync?tab=preview");
-    await says("100 scenes looked at: 100 items would be written");
-    await button("Go on").click();
-    await says("That is all.");
-    await says("130 scenes looked at: 130 items would be written");
+    await says("100 items would change");
+    await button("Load more").click();
+    await says("End of list.");
+    await says("130 items would change");
+    await says("130 scenes checked");
     assert.equal(await page.locator(".plexsync-item").count(), 130);
     await says("film000");
     await says("Film 0");
     await shows("preview");
     await accessible("preview");
+    await page.getByLabel("Field", { exact: true }).selectOption("title");
+    assert.equal(await page.locator(".plexsync-item").count(), 130);
     await does("check-untouched");
+    await button("Sync this scene").first().click();
+    await says("Queued: this scene is synced now");
+    await does("check-one");
   },
 
   // An item of which no field would change, as the program answers it, and as 0.1.0 did:
@@ -274,15 +462,15 @@ const flows = {
     ]) {
       if (change) await answers(change);
       await go("/plexsync?tab=preview");
-      await says("1 item would be written");
+      await says("1 item would change");
       await says("Film 1");
-      await says("The poster would be the scene's cover.");
+      await says("The poster would become the cover of the scene.");
       assert.equal(await page.locator(".plexsync-item").count(), 1);
     }
     await accessible("poster");
     await go("/scenes/2");
     await tab("Plex");
-    await says("The poster would be set to the scene's cover.");
+    await says("The poster would become the cover of the scene.");
   },
 
   // Answers that no part of ours can show: each part says so in its place, and whatever is
@@ -291,7 +479,7 @@ const flows = {
     forgiven = true;
     const fails = "could not be shown because of a bug in PlexSync";
     let spoil = {
-      overview: (data) => (data.breaker = null),
+      overview: (data) => (data.coverage = null),
       history: (data) => (data.days[3] = null),
       explain: (data) => (data.items = null),
       settings_test: (data) => (data.problems = data.libraries = null),
@@ -302,24 +490,25 @@ const flows = {
     await go("/");
     await says("Home");
     await page.locator(".plexsync-nav.plexsync-alarm", { hasText: "PlexSync" }).click();
-    for (const part of ["The state", "Connection", "Plex", "The plot"]) await says(part + " " + fails);
-    await says("Being worked"); // a card beside them
-    assert.ok(await button("Pause").isEnabled());
+    await says(fails);
     await shows("broken");
     await accessible("broken");
-    await tab("Dead letters");
-    await says('The tab "Dead letters" ' + fails);
+    await tab("Needs attention");
+    await says('The tab "Needs attention" ' + fails);
+    await tab("History");
+    await says("The plot " + fails);
+    await says("last 7 days"); // a card beside it
     await tab("Queue");
-    await says("Nothing is queued.");
+    await says("The queue is empty.").catch(() => says('The tab "Queue" ' + fails));
     await tab("Preview");
-    await says("3 items would be written");
+    await says("3 items would change");
     await says("Scene 2 " + fails);
     await says("film002");
     await says("Film 2");
     await go("/settings");
     await says("Setting of another plugin");
     await says("The form " + fails);
-    await says("1. Plex address"); // Stash's own list
+    await says("Plex address"); // Stash's own list
     await go("/scenes/1");
     await tab("Plex");
     await says("What PlexSync knows of the scene " + fails);
@@ -338,7 +527,7 @@ const flows = {
     await says(fails);
     spoil = {};
     await button("Try again").click();
-    await says("would be written");
+    await says("In Plex, but not up to date.");
   },
 
   // Names are data.
@@ -354,9 +543,11 @@ const flows = {
       if (path.startsWith("/scenes")) await tab("Plex");
       if (!path.endsWith("plexsync")) await says("<img src=x");
       await page.waitForTimeout(300);
+      assert.equal(await page.locator("img:not(.plexsync-poster)").count(), 0);
+      for (const src of await page.locator("img").evaluateAll((all) => all.map((i) => i.getAttribute("src"))))
+        assert.match(src, /^\/scene\/\d+\/screenshot$/);
     }
     assert.equal(await page.evaluate(() => window.hacked), undefined);
-    assert.equal(await page.locator("img").count(), 0);
     await shows("hostile");
   },
 
@@ -369,16 +560,19 @@ const flows = {
       return r.continue();
     });
     await go("/plexsync");
-    await says("exit status 2");
+    await says("PlexSync stopped before it answered.");
     await page.locator(".plexsync-nav.plexsync-alarm").waitFor();
     await shows("failing");
     await accessible("failing");
+    await page.getByText("exit status 2").first().waitFor({ state: "hidden" }); // folded away
+    await page.getByText("Technical details").click();
+    await says("exit status 2");
     answer = () => ({ data: { runPluginOperation: { queued: 0 } } });
     await button("Try again").click();
     await says("The plugin is older than this page.");
     answer = null;
     await button("Try again").first().click();
-    await says("All is well");
+    await says("0 of 0 scenes are in sync");
   },
 
   // Gentle on other pages and while nobody looks.
@@ -387,10 +581,14 @@ const flows = {
     await page.locator(".plexsync-nav").waitFor();
     await page.waitForTimeout(3000);
     assert.deepEqual(asked, ["overview"]);
+    asked.length = 0;
+    await go("/plexsync"); // the button, the head and the tab ask once together
+    await says("scene is in sync");
+    await page.waitForTimeout(1500);
+    assert.equal(asked.filter((m) => m === "overview").length, 1, asked.join());
     await page.keyboard.press("Tab"); // Home
     await page.keyboard.press("Tab"); // the button
     await page.keyboard.press("Enter");
-    await says("All is well");
     await page.evaluate(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
     await page.waitForTimeout(500);
     asked.length = 0;
@@ -403,24 +601,56 @@ const flows = {
     });
     await until("asked again", () => asked.includes("overview"));
     // Figures move while a drain runs, without a click.
-    await until("the run is shown", async () => (await page.locator("table tbody tr").count()) > 0);
+    await says("1 of 1 scene is in sync");
+    await says("1 updated");
   },
 
-  // A phone.
+  // A hidden tab asks nothing at all.
+  async hidden() {
+    await page.addInitScript(() => Object.defineProperty(document, "hidden", { configurable: true, get: () => true }));
+    await go("/");
+    await page.locator(".plexsync-nav").waitFor();
+    await page.waitForTimeout(2000);
+    assert.deepEqual(asked, []);
+  },
+
+  // A phone: nothing is wider than the screen, and rows are cards.
   async phone() {
-    await page.setViewportSize({ width: 360, height: 740 });
+    await page.setViewportSize({ width: 400, height: 800 });
     for (const [path, text] of [
-      ["/plexsync", "All is well"],
-      ["/plexsync?tab=queue", "Nothing is queued."],
-      ["/plexsync?tab=dead", "nothing needs you"],
-      ["/plexsync?tab=history", "Mean time"],
-      ["/plexsync?tab=preview", "That is all."],
+      ["/plexsync", "Recent activity"],
+      ["/plexsync?tab=queue", "The queue is empty."],
+      ["/plexsync?tab=dead", "Title 1"],
+      ["/plexsync?tab=missing", "Nothing is missing."],
+      ["/plexsync?tab=left", "Every scene in Stash is synced."],
+      ["/plexsync?tab=history", "last 7 days"],
+      ["/plexsync?tab=preview", "Everything is up to date."],
+      ["/plexsync?tab=settings", "Open PlexSync"],
       ["/settings", "Open PlexSync"],
+      ["/scenes/1", "Details of the scene"],
     ]) {
       await go(path);
       await says(text);
       await accessible(path);
       await shows("phone" + path.replace(/\W+/g, "-"));
+      if (path.endsWith("dead")) {
+        const row = await page.locator("tbody tr").first().boundingBox();
+        const why = await page.locator("tbody td.plexsync-why").first().boundingBox();
+        assert.ok(why.width > row.width * 0.8, "the text is " + why.width + " wide in a row of " + row.width);
+      }
+    }
+  },
+
+  // In Stash's light colors, and for whoever wants no motion.
+  async light() {
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    for (const path of ["/plexsync", "/plexsync?tab=dead", "/plexsync?tab=history", "/plexsync?tab=settings"]) {
+      await go(path);
+      await page.locator(".plexsync").first().waitFor();
+      await page.evaluate(() => (document.body.className = "light"));
+      await page.waitForTimeout(1500);
+      await accessible("light " + path);
+      await shows("light" + path.replace(/\W+/g, "-"));
     }
   },
 };
