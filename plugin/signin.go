@@ -33,7 +33,7 @@ const tvVariable = "PLEXSYNC_PLEXTV_URL"
 // Keys of what the database keeps of signing in. Neither holds a secret.
 const (
 	metaSignIn = "sign_in"      // a sharedSignIn
-	metaMade   = "sign_in_made" // the fingerprint of the token that a sign-in saved
+	metaMade   = "sign_in_made" // fingerprints of tokens that a sign-in saved, the newest last
 )
 
 const (
@@ -48,8 +48,10 @@ const (
 	// and what a clock that was set back makes of it.
 	usualBusy = 10 * time.Second
 	maxBusy   = 10 * time.Minute
-	// keptPins is how many PINs are remembered: one for each tab.
+	// keptPins is how many PINs are remembered: one for each tab. keptMade is how many
+	// fingerprints are: the one before is needed if saving a new token fails.
 	keptPins = 20
+	keptMade = 5
 )
 
 // sharedSignIn is what all processes share. Times are milliseconds since the epoch.
@@ -111,12 +113,20 @@ func (s *session) turn(ctx context.Context, patience time.Duration) (wait time.D
 	}
 }
 
-// busy notes that plex.tv asked us to wait.
-func (s *session) busy(ctx context.Context, e *plex.TVError) (wait time.Duration, err error) {
-	wait = min(max(cmp.Or(e.Wait, usualBusy), pollEvery), maxBusy)
-	return wait, s.changeSignIn(ctx, func(x *sharedSignIn) {
-		x.Next, x.Busy = max(x.Next, time.Now().Add(wait).UnixMilli()), true
-	})
+// asked notes what an answer of plex.tv means to whoever asks next: if it was a wish to
+// wait, nobody asks before. The error is returned with the time that is waited.
+func (s *session) asked(ctx context.Context, err error) error {
+	var e *plex.TVError
+	if !errors.As(err, &e) || e.Problem != plex.TVBusy {
+		return err
+	}
+	e.Wait = min(max(cmp.Or(e.Wait, usualBusy), pollEvery), maxBusy)
+	if noted := s.changeSignIn(ctx, func(x *sharedSignIn) {
+		x.Next, x.Busy = max(x.Next, time.Now().Add(e.Wait).UnixMilli()), true
+	}); noted != nil {
+		return noted
+	}
+	return err
 }
 
 // plexTV is a client of plex.tv, as the device that Plex knows already.
@@ -143,16 +153,10 @@ func (s *session) signIn(ctx context.Context, _ NoArguments) (SignIn, error) {
 	} else if busy {
 		return SignIn{}, errors.New(busyFor(wait))
 	} else if wait > 0 {
-		return SignIn{}, errors.New("Others are signing in at this moment: try again in a few seconds")
+		return SignIn{}, errors.New(othersSignIn)
 	}
 	pin, err := tv.NewPin(ctx)
-	if err != nil {
-		var e *plex.TVError
-		if errors.As(err, &e) && e.Problem == plex.TVBusy {
-			if _, noted := s.busy(ctx, e); noted != nil {
-				return SignIn{}, noted
-			}
-		}
+	if err = s.asked(ctx, err); err != nil {
 		return SignIn{}, err
 	}
 	expires := time.Now().Add(pin.Left)
@@ -163,8 +167,10 @@ func (s *session) signIn(ctx context.Context, _ NoArguments) (SignIn, error) {
 	return SignIn{ID: pin.ID, URL: tv.Page(pin), Expires: Time{expires}, Left: wholeSeconds(pin.Left)}, err
 }
 
+const othersSignIn = "Others are signing in at this moment: try again in a few seconds"
+
 func busyFor(wait time.Duration) string {
-	return fmt.Sprintf("plex.tv gets too many requests and asks PlexSync to wait: try again in %d seconds", wholeSeconds(wait))
+	return fmt.Sprintf("plex.tv gets too many requests and asks PlexSync to wait: try again in %s", several(wholeSeconds(wait), "second", "seconds"))
 }
 
 // wholeSeconds rounds up.
@@ -176,7 +182,9 @@ type account struct {
 	tv       *plex.TV
 	device   string
 	token    plex.Secret
-	progress SignInProgress // its state, unless there is a token
+	expires  time.Time
+	progress SignInProgress // what to answer unless there is a token
+	unasked  bool           // plex.tv was not asked, because it was not our turn
 }
 
 // account asks plex.tv whether a sign-in was confirmed. What a person can be told, and
@@ -191,19 +199,8 @@ func (s *session) account(ctx context.Context, id int64, patience time.Duration)
 	}); err != nil {
 		return a, err
 	}
-	ended := func(state SignInState, message string) (account, error) {
-		a.progress = SignInProgress{State: state, Message: message}
-		return a, nil
-	}
 	if expires.IsZero() {
-		return ended(SignInExpired, "This sign-in is not known here, or no longer: start it again")
-	}
-	waiting := func(message string, wait time.Duration) (account, error) {
-		left := time.Until(expires)
-		if left <= 0 && message == "" {
-			return ended(SignInExpired, expiredMessage)
-		}
-		a.progress = SignInProgress{State: SignInWaiting, Message: message, Expires: Time{expires}, Left: wholeSeconds(left), Poll: max(1, wholeSeconds(wait))}
+		a.progress = SignInProgress{State: SignInExpired, Message: "This sign-in is not known here, or no longer: start it again"}
 		return a, nil
 	}
 	var err error
@@ -211,54 +208,53 @@ func (s *session) account(ctx context.Context, id int64, patience time.Duration)
 		return a, err
 	}
 	wait, busy, err := s.turn(ctx, patience)
-	switch {
-	case err != nil:
+	if err != nil {
 		return a, err
-	case busy:
-		return waiting(busyFor(wait), wait)
-	case wait > 0:
-		return waiting("", wait)
+	}
+	if wait > 0 {
+		message := ""
+		if busy {
+			message = busyFor(wait)
+		}
+		a.progress, a.unasked = waiting(expires, message, wait), true
+		return a, nil
 	}
 	token, left, err := a.tv.Confirmed(ctx, id)
-	var e *plex.TVError
-	switch {
-	case errors.As(err, &e):
-		return s.unconfirmed(ctx, e, waiting, ended)
-	case err != nil:
+	if err = s.asked(ctx, err); err != nil {
+		a.progress, err = stuck(err, expires)
 		return a, err
 	}
 	s.handler.AddSecret(token.Reveal())
 	// By plex.tv's own account: our clock may have been set since.
 	expires = time.Now().Add(left)
-	a.progress.Expires, a.progress.Left = Time{expires}, wholeSeconds(left)
-	switch {
-	case token != "":
-		a.token = token
-		return a, nil
-	case left <= 0:
-		return ended(SignInExpired, expiredMessage)
-	}
-	return waiting("", pollEvery)
+	a.token, a.expires, a.progress = token, expires, waiting(expires, "", pollEvery)
+	return a, nil
 }
 
-const expiredMessage = "The code for signing in has expired: start the sign-in again"
-
-// unconfirmed is the state of a sign-in of which plex.tv says nothing good.
-func (s *session) unconfirmed(ctx context.Context, e *plex.TVError, waiting func(string, time.Duration) (account, error),
-	ended func(SignInState, string) (account, error)) (account, error) {
-	switch e.Problem {
-	case plex.TVExpired:
-		return ended(SignInExpired, e.Error())
-	case plex.TVRefused:
-		return ended(SignInRefused, e.Error())
-	case plex.TVBusy:
-		wait, err := s.busy(ctx, e)
-		if err != nil {
-			return account{}, err
-		}
-		return waiting(busyFor(wait), wait)
+// waiting is a sign-in that waits until expires, and is to be asked for again after wait.
+func waiting(expires time.Time, message string, wait time.Duration) SignInProgress {
+	left := wholeSeconds(time.Until(expires))
+	if left == 0 {
+		return SignInProgress{State: SignInExpired, Message: "The code for signing in has expired: start the sign-in again"}
 	}
-	return waiting(e.Error(), retryTrouble)
+	return SignInProgress{State: SignInWaiting, Message: message, Expires: Time{expires}, Left: left, Poll: max(1, wholeSeconds(wait))}
+}
+
+// stuck is a sign-in of which plex.tv says nothing good. An error that is not plex.tv's is
+// returned.
+func stuck(err error, expires time.Time) (SignInProgress, error) {
+	var e *plex.TVError
+	switch {
+	case !errors.As(err, &e):
+		return SignInProgress{}, err
+	case e.Problem == plex.TVExpired:
+		return SignInProgress{State: SignInExpired, Message: e.Error()}, nil
+	case e.Problem == plex.TVRefused:
+		return SignInProgress{State: SignInRefused, Message: e.Error()}, nil
+	case e.Problem == plex.TVBusy:
+		return waiting(expires, busyFor(e.Wait), e.Wait), nil
+	}
+	return waiting(expires, e.Error(), retryTrouble), nil
 }
 
 // retryTrouble is when a page asks again if plex.tv has a problem.
@@ -272,23 +268,14 @@ func (s *session) signInPoll(ctx context.Context, q SignInRequest) (SignInProgre
 		return a.progress, err
 	}
 	found, err := s.servers(ctx, a)
-	var e *plex.TVError
-	switch {
-	case errors.As(err, &e) && e.Problem == plex.TVRefused:
-		return SignInProgress{State: SignInRefused, Message: e.Error()}, nil
-	case errors.As(err, &e):
-		p := a.progress
-		p.State, p.Message, p.Poll = SignInWaiting, e.Error(), wholeSeconds(retryTrouble)
-		return p, nil
-	case err != nil:
-		return SignInProgress{}, err
+	if err != nil {
+		return stuck(err, a.expires)
 	}
 	known, err := s.db.Meta(ctx, store.MetaMachine)
 	if err != nil {
 		return SignInProgress{}, err
 	}
-	p := a.progress
-	p.State = SignInReady
+	p := SignInProgress{State: SignInReady, Expires: Time{a.expires}, Left: wholeSeconds(time.Until(a.expires))}
 	for i, tried := range (plex.Prober{}).TryAll(ctx, found) {
 		p.Servers = append(p.Servers, s.offer(found[i], tried, known))
 	}
@@ -304,6 +291,9 @@ func (s *session) signInPoll(ctx context.Context, q SignInRequest) (SignInProgre
 // that plex.tv does not know, such as that of a container.
 func (s *session) servers(ctx context.Context, a account) ([]plex.Found, error) {
 	found, err := a.tv.Servers(ctx, a.token)
+	if err = s.asked(ctx, err); err != nil {
+		return nil, err
+	}
 	saved, ok := plex.AddressOf(s.config.PlexURL, s.config.InsecureTLS)
 	for i, f := range found {
 		s.handler.AddSecret(f.Token.Reveal())
@@ -314,7 +304,7 @@ func (s *session) servers(ctx context.Context, a account) ([]plex.Found, error) 
 			found[i].Addresses = append(found[i].Addresses, saved)
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // offer is a server for a person to choose, or why it cannot be chosen. known is the
@@ -361,7 +351,11 @@ func (o SignInServer) unusable(f plex.Found) string {
 	const byHand = "enter its address by hand"
 	switch n := len(o.Addresses); {
 	case !o.Owned:
-		return fmt.Sprintf("Shared with you by %s: only its owner can edit metadata", cmp.Or(o.Owner, "somebody else"))
+		by := ""
+		if o.Owner != "" {
+			by = " by " + o.Owner
+		}
+		return "Shared with you" + by + ": only its owner can edit metadata"
 	case answering > 0 && tooOld != nil:
 		return upperFirst(tooOld.Error())
 	case answering > 0 && f.Token == "":
@@ -445,7 +439,11 @@ func (s *session) signInChoose(ctx context.Context, q SignInChoice) (SignedIn, e
 	if err != nil {
 		return SignedIn{}, err
 	}
-	if a.token == "" {
+	switch {
+	case a.token != "":
+	case a.unasked:
+		return SignedIn{}, errors.New(cmp.Or(a.progress.Message, othersSignIn))
+	default:
 		return SignedIn{}, errors.New(cmp.Or(a.progress.Message, "You have not signed in on Plex's page yet"))
 	}
 	found, err := s.servers(ctx, a)
@@ -493,7 +491,7 @@ func (s *session) accepts(ctx context.Context, device string, at plex.Tried, tok
 		return errors.New("The server does not accept the sign-in: check in Plex that it is signed in to your account and connected to the internet, then start again")
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("Nothing was saved. %w", err)
 	}
 	// An error says nothing about the owner; that the account owns it, plex.tv has said.
 	if owner, err := px.Owner(ctx); err == nil && !owner {
@@ -519,12 +517,24 @@ func (s *session) save(ctx context.Context, device string, f plex.Found, at plex
 	if i := slices.IndexFunc(problems, func(p config.Problem) bool { return changes[p.Setting] != nil }); i >= 0 {
 		return SignedIn{}, fmt.Errorf("Nothing was saved: plex.tv gave a value that PlexSync cannot use (%s)", problems[i].Setting)
 	}
-	// First of all, so that a token of ours is known as such whenever we are killed.
-	if err := s.db.SetMeta(ctx, metaMade, fingerprint(device, f.Token)); err != nil {
+	// Before it is saved, so that a token of ours is known as such whenever we are killed.
+	if err := s.noteMade(ctx, fingerprint(device, f.Token), true); err != nil {
 		return SignedIn{}, err
 	}
 	changed, err := s.stash.Configure(ctx, changes)
 	return SignedIn{Changed: changed, Machine: f.Machine, Name: f.Name, Version: cmp.Or(at.Version, f.Version), URL: at.URL}, err
+}
+
+// noteMade remembers a fingerprint, or forgets it.
+func (s *session) noteMade(ctx context.Context, print string, made bool) error {
+	_, err := s.db.ChangeMeta(ctx, metaMade, func(old string) string {
+		all := slices.DeleteFunc(strings.Fields(old), func(p string) bool { return p == print })
+		if made {
+			all = append(all, print)
+		}
+		return strings.Join(all[max(0, len(all)-keptMade):], " ")
+	})
+	return err
 }
 
 func logSignedIn(s *session, a SignedIn) {
@@ -553,14 +563,14 @@ func (s *session) signOut(ctx context.Context, _ NoArguments) (SignedOut, error)
 	if err != nil {
 		return SignedOut{}, err
 	}
-	if made != fingerprint(id, token) {
+	if !slices.Contains(strings.Fields(made), fingerprint(id, token)) {
 		return SignedOut{Message: "Nothing was changed: the token in the settings was entered by hand. To remove it, clear it in the settings"}, nil
 	}
 	out := SignedOut{Revoked: true, Message: "Signed out: the token is revoked and removed from the settings"}
 	err = tv.SignOut(ctx, token)
 	var e *plex.TVError
 	switch {
-	case errors.As(err, &e) && e.Problem == plex.TVRefused:
+	case errors.As(err, &e) && e.TokenRefused():
 		// Revoked before, by a person or by us, or one that plex.tv leaves to the server.
 		out = SignedOut{Message: "Signed out: the token is removed from the settings. plex.tv did not know it any more; if it still lists " + device + ", remove it there"}
 	case err != nil:
@@ -569,7 +579,7 @@ func (s *session) signOut(ctx context.Context, _ NoArguments) (SignedOut, error)
 	if out.Removed, err = s.stash.Configure(ctx, map[string]any{tokenSetting: nil}); err != nil {
 		return SignedOut{}, err
 	}
-	return out, s.db.SetMeta(ctx, metaMade, "")
+	return out, s.noteMade(ctx, fingerprint(id, token), false)
 }
 
 func logSignedOut(s *session, a SignedOut) {

@@ -417,6 +417,7 @@ func TestASignInSaysWhyItDoesNotGoOn(t *testing.T) {
 		{simplex.Rule{Path: "pins/", RedirectTo: w.plexURL + "/identity"}, SignInWaiting, "wants to send PlexSync elsewhere"},
 		{simplex.Rule{Path: "resources", Status: 500, Body: echo}, SignInWaiting, "it answered 500"},
 		{simplex.Rule{Path: "resources", Status: 200, Body: "null"}, SignInWaiting, "cannot be read"},
+		{simplex.Rule{Path: "resources", Status: 429, RetryAfter: "1", Body: echo}, SignInWaiting, "asks PlexSync to wait: try again in 1 second"},
 		{simplex.Rule{Path: "resources", Status: 401, Body: echo}, SignInRefused, "does not accept the sign-in"},
 		{simplex.Rule{Path: "pins/", Status: 403, Body: echo}, SignInRefused, "refused the request"},
 		{simplex.Rule{Path: "pins/", Status: 404, Body: echo}, SignInExpired, "has expired: start the sign-in again"},
@@ -480,16 +481,18 @@ func TestACodeExpires(t *testing.T) {
 		options func(*simplex.TVOptions)
 		rule    simplex.Rule
 	}{
-		"404":       {func(*simplex.TVOptions) {}, simplex.Rule{Count: 1, Path: "nothing"}},
-		"no token":  {func(o *simplex.TVOptions) { o.ExpiredIsNull = true }, simplex.Rule{Count: 1, Path: "nothing"}},
-		"used once": {func(o *simplex.TVOptions) { o.TokenOnce, o.PinLife = true, time.Minute }, simplex.Rule{Count: 1, Path: "nothing"}},
+		"404":            {},
+		"no token":       {options: func(o *simplex.TVOptions) { o.ExpiredIsNull = true }},
+		"used once":      {options: func(o *simplex.TVOptions) { o.TokenOnce, o.PinLife = true, time.Minute }},
+		"plex.tv is out": {rule: simplex.Rule{Path: "pins/", Status: 503, Count: -1}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newTVWorld(t, simstash.Options{}, nil)
 			w.tv.Set(func(o *simplex.TVOptions) { o.PinLife = 3 * time.Second })
-			w.tv.Set(c.options)
-			w.tv.Script(c.rule)
+			if c.options != nil {
+				w.tv.Set(c.options)
+			}
 			s, code := w.begin()
 			if name == "used once" {
 				must(t, w.tv.Confirm(code))
@@ -497,10 +500,17 @@ func TestACodeExpires(t *testing.T) {
 					t.Fatalf("%+v", p)
 				}
 			}
-			if p := w.poll(s.ID); p.State != SignInExpired || p.Message != expiredMessage || p.Poll != 0 {
+			if c.rule.Status != 0 {
+				w.tv.Script(c.rule)
+			}
+			p := w.poll(s.ID)
+			for p.State == SignInWaiting {
+				p = w.poll(s.ID)
+			}
+			if p.State != SignInExpired || !strings.Contains(p.Message, "has expired: start the sign-in again") || p.Poll != 0 || !p.Expires.IsZero() {
 				t.Errorf("%+v", p)
 			}
-			if _, err := w.choose(s.ID, "machine-1", w.secure); err == nil || !strings.Contains(err.Error(), expiredMessage) {
+			if _, err := w.choose(s.ID, "machine-1", w.secure); err == nil || !strings.Contains(err.Error(), "has expired") {
 				t.Errorf("%v", err)
 			}
 			if w.saved()["plexToken"] != nil {
@@ -589,10 +599,11 @@ func TestPlexTVIsAskedOnceASecondByAll(t *testing.T) {
 			t.Errorf("%v, %v, %v", wait, busy, err)
 		}
 		for asks, want := range map[time.Duration]time.Duration{0: usualBusy, time.Millisecond: pollEvery, 30 * time.Second: 30 * time.Second, 24 * time.Hour: maxBusy} {
-			wait, err := s.busy(ctx, &plex.TVError{Wait: asks})
-			if err != nil || wait != want {
-				t.Errorf("%v: %v, %v", asks, wait, err)
+			e := &plex.TVError{Problem: plex.TVBusy, Wait: asks}
+			if err := s.asked(ctx, e); err != e || e.Wait != want {
+				t.Errorf("%v: %v, %v", asks, e.Wait, err)
 			}
+			wait := e.Wait
 			left, busy, err := other.turn(ctx, 0)
 			if err != nil || left <= wait-10*time.Millisecond || left > wait || !busy {
 				t.Errorf("%v: %v, %v, %v", asks, left, busy, err)
@@ -644,7 +655,7 @@ func TestWhyAServerCannotBeChosen(t *testing.T) {
 		{"only from outside", "", owned, []plex.Tried{fails(direct, plex.NoAnswer, plex.Local), fails(plain, plex.NoAnswer, plex.Local), answers(remote, plex.Remote)}, remote, ""},
 		{"the one in the settings", "http://plex:32400", owned, []plex.Tried{answers(direct, plex.Local), answers("http://plex:32400", plex.Local)}, "http://plex:32400", ""},
 		{"another's in the settings", "http://plex:32400", owned, []plex.Tried{answers(direct, plex.Local), fails("http://plex:32400", plex.OtherMachine, plex.Local)}, direct, ""},
-		{"shared", "", shared, nil, "", "Shared with you by somebody else: only its owner can edit metadata"},
+		{"shared", "", shared, nil, "", "Shared with you: only its owner can edit metadata"},
 		{"no token", "", tokenless, []plex.Tried{answers(direct, plex.Local)}, "", "plex.tv gives no access"},
 		{"too old", "", old, []plex.Tried{oldTried}, "", "1.32 or newer"},
 		{"no address", "", owned, nil, "", "plex.tv knows no address of this server"},
@@ -747,6 +758,26 @@ func TestNoSecretOfASignInIsTold(t *testing.T) {
 	}
 }
 
+// TestATokenOfOursIsKnownAsSuch though another one was about to be saved.
+func TestATokenOfOursIsKnownAsSuch(t *testing.T) {
+	t.Parallel()
+	w := newTVWorld(t, simstash.Options{}, nil)
+	id, p := w.signedIn()
+	_, err := w.choose(id, p.Machine, p.URL)
+	must(t, err)
+	const renewed = "SECRET-renewed-4715"
+	w.plex.Set(func(o *simplex.Options) { o.Token = renewed })
+	w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Token = renewed })
+	w.stash.Script(simstash.Fault{Field: "configurePlugin", GraphQLError: "disk full"})
+	if _, err := w.choose(id, p.Machine, p.URL); err == nil || w.saved()["plexToken"] != token {
+		t.Errorf("%v", err)
+	}
+	w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Token = token })
+	if out, err := call[SignedOut](w, "sign_out", nil); err != nil || !out.Revoked || !out.Removed {
+		t.Errorf("%+v, %v", out, err)
+	}
+}
+
 // ---- In a shell ------------------------------------------------------------------------
 
 // program runs the real program in a shell, with plex.tv in its environment.
@@ -829,6 +860,10 @@ func TestSigningInAndOutInAShell(t *testing.T) {
 	// Signing out: not while plex.tv is out, then once, and not a token of a person's.
 	w.tv.Script(simplex.Rule{Path: "signout", Status: 503})
 	if _, stderr, code := w.run("sign-out"); code != 1 || !strings.Contains(stderr, `plexsync: Nothing was changed. plex.tv has a problem at the moment (it answered 503): try again in a few minutes. You can also remove "PlexSync (Stash)" in Plex under Settings > Authorized Devices`) || w.saved()["plexToken"] != token {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	w.tv.Script(simplex.Rule{Path: "signout", Status: 403}) // a filter's
+	if _, stderr, code := w.run("sign-out"); code != 1 || !strings.Contains(stderr, "Nothing was changed. plex.tv refused the request (it answered 403)") || w.saved()["plexToken"] != token {
 		t.Errorf("code %d, %s", code, stderr)
 	}
 	if stdout, stderr, code := w.run("sign-out"); code != 0 || stderr != "" || stdout != "Signed out: the token is revoked and removed from the settings\n" || w.saved()["plexToken"] != nil || w.saved()["plexUrl"] != w.secure {

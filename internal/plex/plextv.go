@@ -143,6 +143,11 @@ type TVError struct {
 // Error is the sentence. It holds nothing that was received.
 func (e *TVError) Error() string { return e.text }
 
+// TokenRefused reports whether plex.tv does not know the token, or no longer.
+func (e *TVError) TokenRefused() bool {
+	return e.Status == http.StatusUnauthorized || e.Status == statusTokenExpired
+}
+
 func tvError(p TVProblem, format string, args ...any) *TVError {
 	return &TVError{Problem: p, text: fmt.Sprintf(format, args...)}
 }
@@ -216,9 +221,10 @@ func (t *TV) NewPin(ctx context.Context) (Pin, error) {
 // Page is Plex's page on which a person confirms a PIN. All that it is told stands
 // behind the "#", which a browser sends to no server.
 func (t *TV) Page(p Pin) string {
-	// PathEscape, because the page does not take a plus for a blank.
-	return t.app + "/auth#?clientID=" + url.PathEscape(t.o.ClientID) + "&code=" + url.PathEscape(p.Code.Reveal()) +
-		"&" + url.QueryEscape("context[device][product]") + "=PlexSync"
+	// The page does not take a plus for a blank.
+	escape := func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+	return t.app + "/auth#?clientID=" + escape(t.o.ClientID) + "&code=" + escape(p.Code.Reveal()) +
+		"&" + escape("context[device][product]") + "=PlexSync"
 }
 
 // Confirmed asks whether a PIN was confirmed. The token of the person's account is ""
@@ -242,8 +248,8 @@ func (t *TV) Confirmed(ctx context.Context, id int64) (token Secret, left time.D
 	return w.AuthToken.secret(), w.left(), nil
 }
 
-// SignOut revokes a token: plex.tv forgets it, and our device if it has no other. Of
-// whom plex.tv does not know any more it says [TVRefused].
+// SignOut revokes a token: plex.tv forgets it, and our device if it has no other. A token
+// that it does not know, or no longer, is an error ([TVError.TokenRefused]).
 func (t *TV) SignOut(ctx context.Context, token Secret) error {
 	return t.call(ctx, http.MethodDelete, t.api+"/api/v2/users/signout", token, maxPin, nil)
 }

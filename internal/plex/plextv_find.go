@@ -131,7 +131,7 @@ func (w wireResource) found() Found {
 	return f
 }
 
-// short is a name on one line, without what a page or a terminal would not show as it is.
+// short is a name of a length that can be shown. It may hold any character.
 func short(s scalar) string {
 	text := []rune(strings.TrimSpace(strings.ToValidUTF8(string(s), "\uFFFD")))
 	return string(text[:min(len(text), maxName)])

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -47,10 +48,13 @@ func TestAddressesAreTriedBeforeATokenGoesAnywhere(t *testing.T) {
 	home := simplex.New(simplex.Options{Token: token, MachineID: "home", Version: "1.43.2"})
 	cabin := simplex.New(simplex.Options{Token: token, MachineID: "cabin"})
 	busy := simplex.New(simplex.Options{Token: token, MachineID: "home", Maintenance: true})
+	var mu sync.Mutex
 	var others []*http.Request
 	anything := func(answer func(http.ResponseWriter, *http.Request)) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
 			others = append(others, r)
+			mu.Unlock()
 			answer(w, r)
 		}))
 		t.Cleanup(s.Close)
@@ -72,7 +76,9 @@ func TestAddressesAreTriedBeforeATokenGoesAnywhere(t *testing.T) {
 		"cabin": plain(cabin), "busy": plain(busy), "refused": "10.0.0.9", "slow": "slow",
 		"expired.test": secure(ca, -day, "expired.test"), "wrong.test": secure(ca, day, "right.test"), "filter.test": secure(filter, day, "filter.test"),
 		"10-0-0-2.h.plex.direct": "0.0.0.0", "10-0-0-3.h.plex.direct": "10.0.0.3",
-		"moved":   anything(func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://10.0.0.1/identity", 302) }),
+		"moved": anything(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://10.0.0.1/identity", http.StatusFound)
+		}),
 		"router":  anything(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "<html>") }),
 		"login":   anything(func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }),
 		"endless": anything(func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, 1<<20)) }),
@@ -145,6 +151,8 @@ func TestAddressesAreTriedBeforeATokenGoesAnywhere(t *testing.T) {
 			}
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	if len(others) < 5 {
 		t.Errorf("others got %d requests", len(others))
 	}

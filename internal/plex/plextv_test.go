@@ -120,7 +120,7 @@ func TestAPersonSignsIn(t *testing.T) {
 	if err := c.SignOut(t.Context(), servers[0].Token); err != nil || !s.Revoked(tvServer) {
 		t.Error(err)
 	}
-	if e := tvFailed(t, c.SignOut(t.Context(), servers[0].Token)); e.Problem != plex.TVRefused {
+	if e := tvFailed(t, c.SignOut(t.Context(), servers[0].Token)); e.Problem != plex.TVRefused || !e.TokenRefused() {
 		t.Errorf("%+v", e)
 	}
 	if _, err := c.Servers(t.Context(), account); tvFailed(t, err).Problem != plex.TVRefused {
@@ -377,7 +377,9 @@ func FuzzPlexTV(f *testing.F) {
 		}
 		if pin, err := c.NewPin(t.Context()); err == nil {
 			header(pin.Code)
-			if page, err := url.Parse(c.Page(pin)); err != nil || page.Host != "plex.test" || page.Path != "/auth" || pin.ID <= 0 || pin.Left <= 0 || pin.Left > time.Hour {
+			page, told, _ := strings.Cut(c.Page(pin), "#?")
+			values, err := url.ParseQuery(told)
+			if err != nil || page != "https://plex.test/auth" || len(values) != 3 || values.Get("code") != pin.Code.Reveal() || pin.ID <= 0 || pin.Left <= 0 || pin.Left > time.Hour {
 				t.Errorf("%+v, %v", pin, err)
 			}
 		}
