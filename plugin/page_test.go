@@ -281,6 +281,7 @@ func TestThePageShowsAnOutage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
+	w.task("Sync all scenes")
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
 	for i := range 3 {
 		w.edit(int64(i+1), map[string]any{"title": fmt.Sprintf("Edited %d, Film 1", i)})
@@ -453,7 +454,7 @@ func TestThePageOnAPhone(t *testing.T) {
 	w.set(map[string]any{"dlqRetentionDays": 3650})
 	w.task("Sync all scenes")
 	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, path, first_event_at, last_event_at, died_at)
-		VALUES('tag', 7, 'rejected', 'edit item: answered 400', 5, 'Title 1', '/data/a/rather/long/path/of/a/file/somewhere.mp4', 1767225600000, 1767225600000, 1767225600000)`)
+		VALUES('scene', 3, 'rejected', 'edit item: answered 400', 5, 'Title 1', '/data/a/rather/long/path/of/a/file/somewhere.mp4', 1767225600000, 1767225600000, 1767225600000)`)
 	w.flow("phone", nil)
 }
 

@@ -8,8 +8,20 @@
   const ours = PlexSync; // also what files below this one add
   const { api, h, B, Link, ask, useAsked, useOverview, refreshOverview, startTask, stashTasks, saveSettings } =
     PlexSync;
-  const { happened, whatToDo, when, count, things, between, percent, lasting, runText, excludedCount, subject } =
-    PlexSync;
+  const {
+    happened,
+    shortVersion,
+    whatToDo,
+    when,
+    count,
+    things,
+    between,
+    percent,
+    lasting,
+    runText,
+    excludedCount,
+    subject,
+  } = PlexSync;
   const { Boundary, Card, Plot, ProblemLine, Setup, Technical, Trouble, isFirstRun, sceneLink, plexLink, useDo } =
     PlexSync;
   const { Fragment, useEffect, useState } = api.React;
@@ -100,7 +112,7 @@
           : t.error || !t.reachable
             ? happened(t.cause || "unreachable", t.error)
             : [
-                "Connected to " + (t.name || "Plex") + " (Plex " + t.version + ")",
+                "Connected to " + (t.name || "Plex") + " (Plex " + shortVersion(t.version) + ")",
                 asked.at ? " · checked " : "",
                 when(new Date(asked.at).toISOString()),
               ],
@@ -425,7 +437,11 @@
         ),
       ),
       doing.status,
-      h("p", { className: "plexsync-foot" }, tabLink(go, "dead", "All " + count(o.dead) + " that need attention")),
+      h(
+        "p",
+        { className: "plexsync-foot" },
+        tabLink(go, "dead", o.dead > 3 ? "See all " + count(o.dead) : "Open the list"),
+      ),
     );
   }
 

@@ -291,15 +291,14 @@
           h(
             "p",
             null,
-            "Of " +
-              things(t.sample.scenes, "sample file", "sample files") +
-              ", Plex has " +
-              count(t.sample.by_path) +
-              " at the expected path, " +
-              count(t.sample.by_name) +
-              " at another path, and does not have " +
-              count(t.sample.missing) +
-              ". ",
+            "Of " + things(t.sample.scenes, "sample file", "sample files") + ", Plex has ",
+            [
+              count(t.sample.by_path) + " at the expected path",
+              t.sample.by_name ? count(t.sample.by_name) + " at another path" : "",
+              t.sample.missing ? "and lacks " + count(t.sample.missing) : "",
+            ]
+              .filter(Boolean)
+              .join(", ") + ". ",
             button(t.sample.suggest),
           ),
           h(
@@ -358,7 +357,7 @@
       "Connected to " +
         server +
         " (Plex " +
-        t.version +
+        ours.shortVersion(t.version) +
         "), " +
         things(t.libraries.length, "movie library", "movie libraries") +
         ".",
