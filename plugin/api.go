@@ -92,7 +92,7 @@ type Class string
 
 func (Class) values() []string {
 	return texts(job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal)
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassUnreadable, job.ClassStashUnreachable, job.ClassInternal)
 }
 
 // Kind is the kind of object in Stash that a job is about. All but a scene stand for the
@@ -594,6 +594,8 @@ type Preview struct {
 	Fields   Tally[string] `json:"fields"`    // items that would be written, by field; poster, background and locks too
 	Skipped  int           `json:"skipped"`   // scenes that the settings or missing metadata leave out
 	NotFound int           `json:"not_found"` // scenes that Plex lacks, or that fit several items
+	// Scenes that Stash cannot read.
+	Unreadable int `json:"unreadable"`
 	// The items that would be written; of a whole preview the first 1,000.
 	First List[PreviewedItem] `json:"first"`
 	Next  int64               `json:"next"` // the argument after of the next part; 0 at the end
@@ -737,9 +739,11 @@ type Found struct {
 	Rekeyed         int `json:"rekeyed"`          // their item has another key than before
 	Gone            int `json:"gone"`             // no longer in Stash
 	NotInPlex       int `json:"not_in_plex"`      // Plex lacks their files
+	Joined          int `json:"joined"`           // share an item with another scene, which it belongs to
 	Same            int `json:"same"`             // nothing to do
 	WithoutMetadata int `json:"without_metadata"` // nothing to write
 	Excluded        int `json:"excluded"`         // by a setting, or without a file
+	Unreadable      int `json:"unreadable"`       // Stash cannot read them
 	NoFile          int `json:"no_file"`          // of the excluded: without a file
 	NotOrganized    int `json:"not_organized"`    // of the excluded: not organized, and onlyOrganized is on
 	ByTag           int `json:"by_tag"`           // of the excluded: with a tag of excludeTags

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"slices"
 	"strconv"
@@ -57,97 +55,6 @@ func (w *world) allSame() {
 	}
 }
 
-// TestCompareFindsWhatNoEventTold makes every change that STASH.md lists without a
-// hook, or without a new updated_at, and those that happen in Plex.
-func TestCompareFindsWhatNoEventTold(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name   string
-		change func(w *world, f films)
-		finds  func(worker.Found) int
-		shows  func(w *world, f films)
-	}{
-		{"auto-tag", func(w *world, f films) {
-			w.stash.AddTag(simstash.Tag{Name: "lighthouse"})
-			w.mutate(`mutation { metadataAutoTag(input: {tags: ["*"]}) }`, nil)
-			w.settle()
-		}, func(f worker.Found) int { return f.ChangedInStash }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"genre": "Sea, lighthouse"})
-		}},
-		{"a merge of performers", func(w *world, f films) {
-			ann := w.stash.AddPerformer(simstash.Performer{Name: "Ann"})
-			w.mutate(`mutation($s: [ID!]!, $d: ID!) { performerMerge(input: {source: $s, destination: $d}) { id } }`, map[string]any{"s": []int64{f.jane}, "d": ann})
-		}, func(f worker.Found) int { return f.ChangedInStash }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"actor": "Ann"})
-		}},
-		{"a merge of scenes", func(w *world, f films) {
-			w.mutate(`mutation($s: [ID!]!, $d: ID!) { sceneMerge(input: {source: $s, destination: $d}) { id } }`, map[string]any{"s": f.scenes[1:2], "d": f.scenes[0]})
-		}, func(f worker.Found) int { return f.Gone + f.Rekeyed }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"title": "Film 0"})
-			w.shows(f.items[1], map[string]string{"title": "Film 0"})
-		}},
-		{"a file that moved on both sides", func(w *world, f films) {
-			sc, _ := w.stash.Scene(f.scenes[0])
-			w.mutate(`mutation($f: [ID!]!) { moveFiles(input: {ids: $f, destination_basename: "moved.mp4"}) }`, map[string]any{"f": []int64{sc.Files[0].ID}})
-			w.plex.MovePart(f.items[0], 0, "/media/moved.mp4")
-			w.plex.EditByPerson(f.items[0], simplex.Values{Scalars: map[string]string{"title": "moved"}})
-		}, func(f worker.Found) int { return f.ChangedInPlex }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"title": "Film 0"})
-		}},
-		{"a cover that was generated", func(w *world, f films) {
-			w.mutate(`mutation($id: ID!) { sceneGenerateScreenshot(id: $id) }`, map[string]any{"id": f.scenes[3]})
-			w.settle()
-		}, func(f worker.Found) int { return f.ChangedInStash }, func(w *world, f films) {
-			if it := w.item(f.items[3]); len(it.Uploads) != 1 || it.PosterSHA1 == "" {
-				w.Errorf("the cover did not arrive: %v", it.Uploads)
-			}
-		}},
-		{"an item under a new key", func(w *world, f films) { f.items[0] = w.plex.Recreate(f.items[0]) },
-			func(f worker.Found) int { return f.Rekeyed }, func(w *world, f films) {
-				w.shows(f.items[0], map[string]string{"title": "Film 0", "genre": "Sea", "actor": "Jane"})
-			}},
-		{"an agent that refreshed", func(w *world, f films) {
-			time.Sleep(time.Second) // Plex tells times in seconds
-			w.plex.EditByPerson(f.items[0], simplex.Values{Scalars: map[string]string{"summary": "An agent's"}})
-		}, func(f worker.Found) int { return f.ChangedInPlex }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"summary": "About 0"})
-		}},
-		{"a tag that a person removed", func(w *world, f films) {
-			w.plex.EditByPerson(f.items[0], simplex.Values{Tags: map[string][]simplex.Tag{"genre": {{Name: "By hand"}}}})
-		}, func(f worker.Found) int { return f.ChangedInPlex }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"genre": "By hand, Sea"})
-		}},
-		{"a scene that is new", func(w *world, f films) {
-			w.stash.AddScene(simstash.Scene{Title: "New", Files: []*simstash.File{{Path: "/data/new.mp4", Size: 3, Duration: 60}}})
-			f.items[0] = w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/new.mp4", Size: 3, Duration: time.Minute}}})
-		}, func(f worker.Found) int { return f.NeverPushed }, func(w *world, f films) {
-			w.shows(f.items[0], map[string]string{"title": "New"})
-		}},
-		{"a scene that Plex lacks", func(w *world, f films) {
-			w.stash.AddScene(simstash.Scene{Title: "New", Files: []*simstash.File{{Path: "/data/none.mp4", Size: 3, Duration: 60}}})
-		}, func(f worker.Found) int { return f.NotInPlex }, func(w *world, f films) {
-			jobs, err := w.db().Jobs(context.Background(), 10, 0)
-			if err != nil || len(jobs) != 1 || jobs[0].Missing != 1 {
-				w.Errorf("jobs %+v, %v", jobs, err)
-			}
-		}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			w, f := newFilms(t, nil)
-			w.allSame()
-			c.change(w, f)
-			w.onlyCompare()
-			if found := w.compare(); c.finds(found) < 1 {
-				t.Errorf("found %s\n%s", found, w.log())
-			}
-			c.shows(w, f)
-			w.task("Compare with Plex") // what was written is read once more
-			w.allSame()
-		})
-	}
-}
-
 // films are four scenes that are synced.
 type films struct {
 	scenes    []int64
@@ -172,47 +79,6 @@ func newFilms(t *testing.T, settings map[string]any) (*world, films) {
 		w.shows(item, map[string]string{"title": fmt.Sprintf("Film %d", i)})
 	}
 	return w, f
-}
-
-// plexUpload gives an item another poster, as another tool does.
-func (w *world) plexUpload(key string, img []byte) error {
-	req, err := http.NewRequest(http.MethodPost, w.plexURL+"/library/metadata/"+key+"/posters", bytes.NewReader(img))
-	if err != nil {
-		return err
-	}
-	req.Header.Set("X-Plex-Token", token)
-	req.Header.Set("X-Plex-Client-Identifier", "another tool")
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("the upload was answered %s", resp.Status)
-	}
-	return nil
-}
-
-func TestAPosterThatWasReplacedIsPutBackUnlessEditsAreKept(t *testing.T) {
-	t.Parallel()
-	for name, keep := range map[string]bool{"put back": false, "kept": true} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, f := newFilms(t, map[string]any{"keepPlexEdits": keep})
-			w.allSame()
-			time.Sleep(time.Second)
-			other := picture(9)
-			must(t, w.plexUpload(f.items[0], other))
-			w.compare()
-			want := sha1Hex(picture(0))
-			if keep {
-				want = sha1Hex(other)
-			}
-			if it := w.item(f.items[0]); it.PosterSHA1 != want || len(it.Uploads) != 2 {
-				t.Errorf("poster %s of %v, want %s\n%s", it.PosterSHA1, it.Uploads, want, w.log())
-			}
-		})
-	}
 }
 
 func TestAPreviewTellsAllAndWritesNothing(t *testing.T) {
@@ -240,6 +106,7 @@ func TestAPreviewTellsAllAndWritesNothing(t *testing.T) {
 
 // TestACompareThatIsKilledGoesOnWhereItWas, with edits that overtake it.
 func TestACompareThatIsKilledGoesOnWhereItWas(t *testing.T) {
+	slow(t, "syncs 3,500 scenes and kills a compare")
 	t.Parallel()
 	w := newWorld(t, nil)
 	const n = 3500
@@ -281,58 +148,34 @@ func TestACompareThatIsKilledGoesOnWhereItWas(t *testing.T) {
 	}
 }
 
-// TestTheLibraryIsComparedByItself: at the end of a drain, and by the waker where
-// nothing else happens.
+// TestTheLibraryIsComparedByItself: by the waker, where nothing else happens.
 func TestTheLibraryIsComparedByItself(t *testing.T) {
-	t.Parallel()
-	for name, begin := range map[string]func(w *world, f films){
-		"at the end of a drain": func(w *world, f films) { w.edit(f.scenes[2], map[string]any{"director": "Ann"}) },
-		"by the waker":          func(w *world, f films) { w.task("Show status") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w, f := newFilms(t, nil)
-			w.edit(f.scenes[3], map[string]any{"director": "Bob"})
-			w.settle()
-			if c := w.compared(); c.Ended.IsZero() || !c.Began.IsZero() {
-				t.Errorf("the first drain notes when the time begins, and compares nothing: %+v", c)
-			}
-			time.Sleep(time.Second)
-			w.plex.EditByPerson(f.items[0], simplex.Values{Scalars: map[string]string{"title": "An agent's"}})
-			past, err := json.Marshal(worker.Comparing{Ended: time.Now().Add(-24*time.Hour + 5*time.Second)})
-			must(t, err)
-			must(t, w.db().SetMeta(context.Background(), "compared", string(past)))
-			time.Sleep(6 * time.Second)
-			begin(w, f)
-			w.within(2*time.Minute, "the title is Stash's again", func() bool { return w.item(f.items[0]).Scalars["title"] == "Film 0" })
-			w.within(time.Minute, "the compare is noted", func() bool {
-				ended, wanted, err := worker.LastCompare(context.Background(), w.db())
-				return err == nil && wanted.Asked.IsZero() && ended.Found.ChangedInPlex == 1 && !ended.Full
-			})
-		})
-	}
-}
-
-// TestWhatNoEventToldArrivesWithTheNextDrain: auto-tag and generated covers move a
-// scene's updated_at and call no hook.
-func TestWhatNoEventToldArrivesWithTheNextDrain(t *testing.T) {
+	slow(t, "waits for a waker that compares")
 	t.Parallel()
 	w, f := newFilms(t, nil)
-	w.stash.AddTag(simstash.Tag{Name: "lighthouse"})
-	w.mutate(`mutation { metadataAutoTag(input: {tags: ["*"]}) }`, nil)
-	w.mutate(`mutation($id: ID!) { sceneGenerateScreenshot(id: $id) }`, map[string]any{"id": f.scenes[3]})
+	w.edit(f.scenes[3], map[string]any{"director": "Bob"})
 	w.settle()
-	w.edit(f.scenes[2], map[string]any{"director": "Ann"})
-	w.settle()
-	w.shows(f.items[0], map[string]string{"genre": "Sea, lighthouse"})
-	if it := w.item(f.items[3]); len(it.Uploads) != 1 {
-		t.Errorf("the cover did not arrive: %v", it.Uploads)
+	if c := w.compared(); c.Ended.IsZero() || !c.Began.IsZero() {
+		t.Errorf("the first drain notes when the time begins, and compares nothing: %+v", c)
 	}
+	time.Sleep(time.Second)
+	w.plex.EditByPerson(f.items[0], simplex.Values{Scalars: map[string]string{"title": "An agent's"}})
+	past, err := json.Marshal(worker.Comparing{Ended: time.Now().Add(-24*time.Hour + 5*time.Second)})
+	must(t, err)
+	must(t, w.db().SetMeta(context.Background(), "compared", string(past)))
+	time.Sleep(6 * time.Second)
+	w.task("Show status")
+	w.within(2*time.Minute, "the title is Stash's again", func() bool { return w.item(f.items[0]).Scalars["title"] == "Film 0" })
+	w.within(time.Minute, "the compare is noted", func() bool {
+		ended, wanted, err := worker.LastCompare(context.Background(), w.db())
+		return err == nil && wanted.Asked.IsZero() && ended.Found.ChangedInPlex == 1 && !ended.Full
+	})
 }
 
 // TestWhatTasksChangeArrivesWhenTheyEnd: a scan, and behind it the covers of its scenes
 // and auto-tag; their events come during the scan alone.
 func TestWhatTasksChangeArrivesWhenTheyEnd(t *testing.T) {
+	slow(t, "waits for Stash's tasks and a waker")
 	t.Parallel()
 	w, f := newFilms(t, nil)
 	scan := w.stash.BlockQueue("Scanning...")
@@ -349,50 +192,6 @@ func TestWhatTasksChangeArrivesWhenTheyEnd(t *testing.T) {
 		return names(w.item(f.items[0]), "genre") == "Sea, lighthouse" && len(w.item(f.items[3]).Uploads) == 1
 	})
 	w.within(2*time.Minute, "the waker has ended", func() bool { return len(wakers(t, w.dir)) == 0 })
-}
-
-// TestANewFileIsScannedForOnceAFolder: two scenes of one folder whose files Plex has
-// not scanned yet; nobody clicks.
-func TestANewFileIsScannedForOnceAFolder(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, map[string]any{"scanPlex": true})
-	w.film("old/there.mp4", simstash.Scene{Title: "There"})
-	var scenes []int64
-	for _, name := range []string{"one.mp4", "two.mp4"} {
-		scenes = append(scenes, w.stash.AddScene(simstash.Scene{Files: []*simstash.File{{Path: "/data/new/" + name, Size: 9, Duration: 60}}}))
-		w.plex.AddOnDisk(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/new/" + name, Size: 9, Duration: time.Minute}}})
-	}
-	w.mutate(`mutation($ids: [ID!]!) { bulkSceneUpdate(input: {ids: $ids, title: "New"}) { id } }`, map[string]any{"ids": scenes})
-	w.settle()
-	if n := w.plex.Counts().Scans; n != 1 {
-		t.Errorf("%d scans for two files of one folder: %v\n%s", n, w.plex.Scans(), w.log())
-	}
-	w.within(2*time.Minute, "both are in Plex", func() bool {
-		n := 0
-		for _, it := range w.plex.Snapshot() {
-			if it.Scalars["title"] == "New" {
-				n++
-			}
-		}
-		return n == 2
-	})
-	w.wantLog(simstash.LevelInfo, "Asked Plex to scan /media/new")
-}
-
-func TestADestroyedSceneTakesOnlyItsLabelsAlong(t *testing.T) {
-	t.Parallel()
-	w, f := newFilms(t, map[string]any{"fields": "all", "labels": "Stash, NAS"})
-	it := w.item(f.items[0])
-	w.plex.EditByPerson(f.items[0], simplex.Values{Tags: map[string][]simplex.Tag{"label": append(it.Tags["label"], simplex.Tag{Name: "Kids"})}})
-	w.shows(f.items[0], map[string]string{"label": "Kids, NAS, Stash"})
-	w.mutate(`mutation($id: ID!) { sceneDestroy(input: {id: $id}) }`, map[string]any{"id": f.scenes[0]})
-	w.settle()
-	w.shows(f.items[0], map[string]string{"label": "Kids", "title": "Film 0", "genre": "Sea"})
-	w.shows(f.items[1], map[string]string{"label": "NAS, Stash"})
-	rows, err := w.known().PushedOfScenes(context.Background(), f.scenes[0])
-	if err != nil || len(rows) != 0 {
-		t.Errorf("pushed %v, %v", rows, err)
-	}
 }
 
 func TestWhoLeavesTakesTheLocksAlong(t *testing.T) {
@@ -451,6 +250,7 @@ func TestScenesThatAreLeftAloneSayWhy(t *testing.T) {
 // in Plex, drains are killed, Plex goes and comes; in the end one compare and its drain
 // leave Plex as an independent calculation says, and another compare finds nothing.
 func TestAfterAnyHistoryOneCompareMakesItTrue(t *testing.T) {
+	slow(t, "a soak of 2,000 operations with kills")
 	t.Parallel()
 	const n, operations = 30, 2000
 	seed := uint64(time.Now().UnixNano())

@@ -59,6 +59,7 @@ func TestScripts(t *testing.T) {
 // right, nothing was uploaded twice, and what Stash drops later goes: nothing of
 // ours was taken for a person's.
 func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
+	slow(t, "kills 200 drains")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"paused": true})
 	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 15 * time.Millisecond })

@@ -162,7 +162,7 @@ func (p *process) mode(ctx context.Context) (any, error) {
 		if s.db, err = s.db.Replace(ctx, time.Now()); err != nil {
 			return nil, err
 		}
-		p.tellSetAside(s.db)
+		p.reportNotices(s.db)
 		out, err = answer(ctx, s)
 	}
 	p.wakeIfNeeded(ctx, s.db, s.config.CompareEvery)

@@ -31,6 +31,7 @@ import (
 // makes it.
 func packaged(t *testing.T) string {
 	t.Helper()
+	slow(t, "needs a built package")
 	dir := os.Getenv("PLEXSYNC_PACKAGE")
 	if dir == "" {
 		t.Skip("no package was built; ./build.sh test builds it and sets PLEXSYNC_PACKAGE")

@@ -227,6 +227,7 @@ func newFreshWorld(t *testing.T) *world {
 // TestThePageSetsPlexSyncUp: from a fresh Stash to the first synced scenes, with its clicks
 // and its time counted.
 func TestThePageSetsPlexSyncUp(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newFreshWorld(t)
 	w.flow("setup", map[string]func(){
@@ -236,6 +237,7 @@ func TestThePageSetsPlexSyncUp(t *testing.T) {
 }
 
 func TestTheFormOfTheSettings(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newFreshWorld(t)
 	want := map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media",
@@ -248,6 +250,7 @@ func TestTheFormOfTheSettings(t *testing.T) {
 // TestThePageOpensWithTheCoverage: 39 scenes, of which five have no metadata and two are not
 // in Plex, before and after the first sync.
 func TestThePageOpensWithTheCoverage(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(32)
@@ -278,6 +281,7 @@ func without(m map[string]any, name string, value any) map[string]any {
 }
 
 func TestThePageShowsAnOutage(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -293,6 +297,7 @@ func TestThePageShowsAnOutage(t *testing.T) {
 // TestThePageSaysWhatPlexAnswered: few edits, a failed item beside them, and a Plex that
 // answers 503; then one that rejects the token.
 func TestThePageSaysWhatPlexAnswered(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(1)
@@ -309,6 +314,7 @@ func TestThePageSaysWhatPlexAnswered(t *testing.T) {
 }
 
 func TestThePageWhileADrainRuns(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(80)
@@ -324,6 +330,7 @@ func TestThePageWhileADrainRuns(t *testing.T) {
 }
 
 func TestThePageOfAScene(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"excludeTags": "Private"})
 	_, item := w.film("a.mp4", simstash.Scene{Title: "New title"})
@@ -359,6 +366,7 @@ const someLetters = `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FRO
 	SELECT 'scene', i, CASE i %% 2 WHEN 0 THEN 'rejected' ELSE 'ambiguous' END, 'edit item: answered 400', 5, 'Title ' || i, '/data/' || i || '.mp4', 1767225600000, 1767225600000, 1767225600000 + i FROM n`
 
 func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(5)
@@ -389,6 +397,7 @@ func TestThePageWithFiveThousandDeadLetters(t *testing.T) {
 }
 
 func TestThePageShowsAPreview(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(130)
@@ -400,6 +409,7 @@ func TestThePageShowsAPreview(t *testing.T) {
 // TestThePagePreviewsAPosterAlone: an item of which no field would change, in a preview
 // and in a scene's tab.
 func TestThePagePreviewsAPosterAlone(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -412,6 +422,7 @@ func TestThePagePreviewsAPosterAlone(t *testing.T) {
 
 // TestThePageHoldsWhatFails: nothing of ours can blank a page of Stash.
 func TestThePageHoldsWhatFails(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -419,6 +430,7 @@ func TestThePageHoldsWhatFails(t *testing.T) {
 }
 
 func TestNamesOnThePageAreText(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	const evil = `<img src=x onerror="window.hacked=1"><script>window.hacked=2</script>`
 	w := newWorld(t, map[string]any{"paused": true})
@@ -431,11 +443,13 @@ func TestNamesOnThePageAreText(t *testing.T) {
 }
 
 func TestThePageWithABackendThatFails(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	newWorld(t, nil).flow("failing", nil)
 }
 
 func TestThePageIsGentle(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	scene, _ := w.film("a.mp4", simstash.Scene{})
@@ -443,11 +457,13 @@ func TestThePageIsGentle(t *testing.T) {
 }
 
 func TestThePageAsksNothingInAHiddenTab(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	newWorld(t, nil).flow("hidden", nil)
 }
 
 func TestThePageOnAPhone(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -459,6 +475,7 @@ func TestThePageOnAPhone(t *testing.T) {
 }
 
 func TestThePageInLightColors(t *testing.T) {
+	slow(t, "needs a browser")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
@@ -608,7 +625,7 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 
 	// What is one of a few words, and has no answer here for each.
 	for _, c := range []job.Class{job.ClassUnreachable, job.ClassUnauthorized, job.ClassBusy, job.ClassNotInPlex, job.ClassAmbiguous,
-		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassStashUnreachable, job.ClassInternal} {
+		job.ClassRejected, job.ClassJoined, job.ClassGone, job.ClassUnreadable, job.ClassStashUnreachable, job.ClassInternal} {
 		fmt.Fprintf(&program, "{ const class_: FailureClass = %q; }\n", c)
 	}
 	for r := match.RungPushed; r <= match.RungName; r++ {

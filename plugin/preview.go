@@ -34,7 +34,7 @@ func (s *session) previewPart(ctx context.Context, q PreviewRequest) (Preview, e
 }
 
 func previewAnswer(p worker.Previewed) Preview {
-	x := Preview{Scenes: p.Scenes, Items: p.Items, Same: p.Same, Fields: p.Fields, Skipped: p.Skipped, NotFound: p.NotFound, Next: p.Next}
+	x := Preview{Scenes: p.Scenes, Items: p.Items, Same: p.Same, Fields: p.Fields, Skipped: p.Skipped, NotFound: p.NotFound, Unreadable: p.Unreadable, Next: p.Next}
 	for _, i := range p.First {
 		item := PreviewedItem{Scene: i.Scene, Title: i.Title, Key: i.Key, Poster: i.Poster, Locks: i.Locks}
 		for _, f := range i.Changes {
@@ -64,6 +64,10 @@ func logPreview(s *session, p Preview) {
 	for _, field := range slices.Sorted(maps.Keys(p.Fields)) {
 		s.log.Info(fmt.Sprintf("%s: %d items", field, p.Fields[field]))
 	}
-	s.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex. Nothing was written",
-		p.Scenes, p.Items, p.Same, p.Skipped, p.NotFound))
+	unreadable := ""
+	if p.Unreadable > 0 {
+		unreadable = fmt.Sprintf(", %d cannot be read in Stash", p.Unreadable)
+	}
+	s.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex%s. Nothing was written",
+		p.Scenes, p.Items, p.Same, p.Skipped, p.NotFound, unreadable))
 }

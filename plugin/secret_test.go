@@ -20,6 +20,7 @@ import (
 // is searched at the end of every test, and the simulated Plex reports a token in a
 // URL.)
 func TestNoSecretIsTold(t *testing.T) {
+	slow(t, "runs everything that the plugin can do")
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Username: "anna", Password: "SECRET-password", APIKey: apiKey}, map[string]any{"verbose": true, "fields": "all"})
 

@@ -37,7 +37,7 @@ func (p *process) open(ctx context.Context, c CallRequest) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.tellSetAside(db)
+	p.reportNotices(db)
 	s := &session{process: p, db: db, by: c.By}
 	if err := s.readSettings(ctx); err != nil {
 		p.wakeIfNeeded(ctx, db, 0)

@@ -16,6 +16,9 @@ import (
 // drain processes the queue, and logs meanwhile. While PlexSync is paused or not set up,
 // the queue is left as it is.
 func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
+	if err := s.beginDrain(ctx, s); err != nil {
+		return Drained{}, err
+	}
 	for _, problem := range s.problems {
 		if !problem.Fatal {
 			s.log.Warn(problem.String())
@@ -158,8 +161,8 @@ func comparison(c worker.Comparing) Comparison {
 		Asked: Time{c.Asked}, Began: Time{c.Began}, Ended: Time{c.Ended}, Full: c.Full, Total: c.Total, After: c.After,
 		Found: Found{
 			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
-			Gone: f.Gone, NotInPlex: f.NotInPlex, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
-			NoFile: f.NoFile, NotOrganized: f.NotOrganized, ByTag: f.ByTag, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
+			Gone: f.Gone, NotInPlex: f.NotInPlex, Joined: f.Joined, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
+			Unreadable: f.Unreadable, NoFile: f.NoFile, NotOrganized: f.NotOrganized, ByTag: f.ByTag, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
 		},
 	}
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
 	"testing"
 
+	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
 )
@@ -108,34 +110,6 @@ func TestABulkEditArrivesAndAsksForOneDrain(t *testing.T) {
 	arrived("Bea Dir")
 }
 
-func TestTagsOfOthersStayAndOursGo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	night, sea := w.stash.AddTag(simstash.Tag{Name: "Night"}), w.stash.AddTag(simstash.Tag{Name: "Sea"})
-	scene, item := w.film("a.mp4", simstash.Scene{Title: "A"})
-	w.plex.EditByPerson(item, simplex.Values{Tags: map[string][]simplex.Tag{"genre": {{Name: "By hand"}, {Name: "sea"}}}})
-	w.edit(scene, map[string]any{"tag_ids": []int64{night, sea}})
-	w.settle()
-	w.shows(item, map[string]string{"genre": "By hand, Night, sea"})
-	w.edit(scene, map[string]any{"tag_ids": []int64{}, "director": "Ann"})
-	w.settle()
-	w.shows(item, map[string]string{"genre": "By hand, sea", "director": "Ann"})
-}
-
-func TestASceneWithoutMetadataChangesNothing(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, map[string]any{"mirrorLists": true})
-	scene, item := w.film("a.mp4", simstash.Scene{Cover: picture(1)})
-	w.plex.EditByPerson(item, simplex.Values{Scalars: map[string]string{"title": "Mine", "summary": "Mine too"},
-		Tags: map[string][]simplex.Tag{"genre": {{Name: "By hand"}}}})
-	w.plex.ResetCounts()
-	w.edit(scene, map[string]any{"organized": true})
-	w.settle()
-	if c := w.plex.Counts(); c.Total != 0 {
-		t.Errorf("Plex got %d requests: %v", c.Total, c.ByRoute)
-	}
-}
-
 func TestRenamingAPerformerReachesItsScenes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
@@ -155,25 +129,33 @@ func TestRenamingAPerformerReachesItsScenes(t *testing.T) {
 	w.shows(other, map[string]string{"actor": ""})
 }
 
-func TestAPosterIsUploadedOnce(t *testing.T) {
+// TestTheSettingsReachTheWorker, which has tests of its own for what each of them does.
+// (Those that other tests here set are left out.)
+func TestTheSettingsReachTheWorker(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	scene, item := w.film("a.mp4", simstash.Scene{Title: "A", Cover: picture(1)})
-	for range 3 {
-		w.edit(scene, map[string]any{"title": "A"})
-		w.settle()
-	}
-	w.task("Sync all scenes")
-	it := w.item(item)
-	if len(it.Uploads) != 1 || it.PosterSHA1 != sha1Hex(picture(1)) {
-		t.Errorf("uploads %v, poster %s\n%s", it.Uploads, it.PosterSHA1, w.log())
-	}
-	back := "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture(2))
-	w.edit(scene, map[string]any{"cover_image": back})
+	w := newWorld(t, map[string]any{"mirrorLists": true, "keepPlexEdits": true, "scanPlex": true, "plexIsSubset": true, "maxRetries": 1})
+	sea := w.stash.AddTag(simstash.Tag{Name: "Sea"})
+	scene, item := w.film("a.mp4", simstash.Scene{})
+	w.plex.EditByPerson(item, simplex.Values{Tags: map[string][]simplex.Tag{"genre": {{Name: "By hand"}}}})
+	lacking := w.stash.AddScene(simstash.Scene{Files: []*simstash.File{{Path: "/data/new/new.mp4", Size: 5, Duration: 60}}})
+	w.edit(scene, map[string]any{"title": "A", "details": "Stash's", "tag_ids": []int64{sea}})
+	w.edit(lacking, map[string]any{"title": "New"})
 	w.settle()
-	w.edit(scene, map[string]any{"cover_image": "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture(1))})
+	w.shows(item, map[string]string{"genre": "Sea", "summary": "Stash's"}) // mirrorLists
+	w.wantLog(simstash.LevelInfo, "Asked Plex to scan /media/new")         // scanPlex
+	if n := w.queued(); n != 0 {                                           // plexIsSubset
+		t.Errorf("%d jobs are left\n%s", n, w.log())
+	}
+	w.plex.EditByPerson(item, simplex.Values{Scalars: map[string]string{"summary": "Mine"}})
+	w.edit(scene, map[string]any{"title": "B", "details": "Stash's, later"})
 	w.settle()
-	if it := w.item(item); len(it.Uploads) != 2 || it.PosterSHA1 != sha1Hex(picture(1)) {
-		t.Errorf("after going back: uploads %v, poster %s", it.Uploads, it.PosterSHA1)
+	w.shows(item, map[string]string{"title": "B", "summary": "Mine"}) // keepPlexEdits
+	w.plex.Script(simplex.Rule{Method: "PUT", Query: "id=" + item, Status: 500, Count: -1})
+	w.edit(scene, map[string]any{"title": "C"})
+	w.settle()
+	w.task("Process queue") // a person's, so that it does not wait
+	letters, err := w.db().Letters(context.Background(), job.Which{}, 10, 0)
+	if err != nil || len(letters) != 1 || letters[0].Attempts != 2 { // maxRetries
+		t.Errorf("letters %+v, %v\n%s", letters, err, w.log())
 	}
 }

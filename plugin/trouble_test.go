@@ -86,21 +86,6 @@ func TestAnOutageCostsNothing(t *testing.T) {
 	w.wantLog(simstash.LevelInfo, "Mean time to recovery")
 }
 
-func TestAWrongTokenPausesTheQueueAndNamesTheSetting(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, map[string]any{"plexToken": token + "x"})
-	scene, item := w.film("a.mp4", simstash.Scene{})
-	w.edit(scene, map[string]any{"title": "A"})
-	w.settle()
-	w.wantLog(simstash.LevelError, "plexToken")
-	if n := w.queued(); n != 1 {
-		t.Errorf("%d jobs are queued, want 1", n)
-	}
-	w.set(map[string]any{"plexToken": token})
-	w.task("Process queue")
-	w.shows(item, map[string]string{"title": "A"})
-}
-
 func TestAnAmbiguousSceneIsADeadLetterAndStopsNobody(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]any{"pathRules": nil})
@@ -155,53 +140,6 @@ func TestBadSettingsAreNamedAndLoseNoEvent(t *testing.T) {
 	}
 }
 
-func TestAPlexThatAnswersHTMLIsNotPlex(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	w.plex.Script(simplex.Rule{Count: -1, Status: 200, Body: "<html>router</html>"})
-	scene, item := w.film("a.mp4", simstash.Scene{})
-	w.edit(scene, map[string]any{"title": "A"})
-	w.settle()
-	if n := w.queued(); n != 1 {
-		t.Fatalf("%d jobs are queued, want 1\n%s", n, w.log())
-	}
-	jobs, err := w.db().Jobs(context.Background(), 1, 0)
-	if err != nil || !strings.Contains(jobs[0].LastError, "not as a Plex server does") || jobs[0].Attempt != 0 {
-		t.Errorf("job %+v, %v", jobs, err)
-	}
-	w.plex.ClearScript()
-	w.task("Process queue")
-	w.shows(item, map[string]string{"title": "A"})
-}
-
-func TestASceneWithoutAFileSaysSo(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	scene := w.stash.AddScene(simstash.Scene{})
-	w.edit(scene, map[string]any{"title": "A"})
-	w.settle()
-	w.wantLog(simstash.LevelInfo, fmt.Sprintf("scene %d has no file in Stash", scene))
-	if n := w.queued(); n != 0 {
-		t.Errorf("%d jobs are left", n)
-	}
-}
-
-func TestASceneThatIsGoneLeavesNothingBehind(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	scene, item := w.film("a.mp4", simstash.Scene{})
-	w.edit(scene, map[string]any{"title": "A"})
-	w.settle()
-	w.mutate(`mutation($id: ID!){ sceneDestroy(input: {id: $id}) }`, map[string]any{"id": scene})
-	w.settle()
-	w.shows(item, map[string]string{"title": "A"})
-	w.wantLog(simstash.LevelInfo, fmt.Sprintf("scene %d is no longer in Stash", scene))
-	pushed, err := w.known().PushedOfScenes(context.Background(), scene)
-	if err != nil || len(pushed) != 0 || w.queued() != 0 {
-		t.Errorf("pushed %+v, %v; %d jobs", pushed, err, w.queued())
-	}
-}
-
 func TestOneMissingSceneDoesNotFailTheOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, map[string]any{"paused": true})
@@ -220,27 +158,6 @@ func TestOneMissingSceneDoesNotFailTheOthers(t *testing.T) {
 		t.Errorf("%d jobs are left\n%s", n, w.log())
 	}
 	w.wantLog(simstash.LevelInfo, "1 done, 0 unchanged, 0 retry, 0 waiting, 0 dead, 1 gone")
-}
-
-func TestASceneThatPlexLacksIsTriedAgainLater(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t, nil)
-	scene := w.stash.AddScene(simstash.Scene{Files: []*simstash.File{{Path: "/data/new.mp4", Size: 5, Duration: 60}}})
-	w.edit(scene, map[string]any{"title": "New"})
-	w.settle()
-	jobs, err := w.db().Jobs(context.Background(), 10, 0)
-	if err != nil || len(jobs) != 1 || jobs[0].Missing != 1 || jobs[0].Attempt != 0 || jobs[0].LastClass != job.ClassNotInPlex {
-		t.Fatalf("jobs %+v, %v\n%s", jobs, err, w.log())
-	}
-	if !strings.Contains(jobs[0].LastError, "/media/new.mp4") || !strings.Contains(jobs[0].LastError, "/data => /media") {
-		t.Errorf("the error does not tell the path and the rule: %s", jobs[0].LastError)
-	}
-	w.set(map[string]any{"plexIsSubset": true})
-	w.edit(scene, map[string]any{"title": "Newer"})
-	w.settle()
-	if n := w.queued(); n != 0 {
-		t.Errorf("with plexIsSubset %d jobs are left", n)
-	}
 }
 
 func TestASecondDrainDoesNotStart(t *testing.T) {
@@ -269,64 +186,5 @@ func TestAnOperationThatDoesNotExistIsNamed(t *testing.T) {
 	err := w.operation(map[string]any{"mode": "dance"}, nil)
 	if err == nil || !strings.Contains(err.Error(), `mode "dance"`) || !strings.Contains(err.Error(), "process") {
 		t.Errorf("error %v", err)
-	}
-}
-
-func TestPlexThatTakesOnlyOneRemovalIsStillRight(t *testing.T) {
-	t.Parallel()
-	for name, set := range map[string]func(*simplex.Options){
-		"appends":                 func(*simplex.Options) {},
-		"replaces lists":          func(o *simplex.Options) { o.ListsReplace = true },
-		"honours one removal":     func(o *simplex.Options) { o.OneRemovalPerPUT = true },
-		"numbers as strings":      func(o *simplex.Options) { o.NumbersAsStrings = true },
-		"small pages":             func(o *simplex.Options) { o.MaxPage = 1 },
-		"no paging and no filter": func(o *simplex.Options) { o.IgnorePaging, o.IgnoreFilters = true, true },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, nil)
-			w.plex.Set(set)
-			var tags []int64
-			for i := range 5 {
-				tags = append(tags, w.stash.AddTag(simstash.Tag{Name: fmt.Sprintf("Tag %d, & more", i)}))
-			}
-			scene, item := w.film("a.mp4", simstash.Scene{})
-			w.film("b.mp4", simstash.Scene{})
-			w.edit(scene, map[string]any{"title": "A", "tag_ids": tags})
-			w.settle()
-			w.plex.EditByPerson(item, simplex.Values{Tags: map[string][]simplex.Tag{"genre": append(w.item(item).Tags["genre"], simplex.Tag{Name: "By hand"})}})
-			w.edit(scene, map[string]any{"tag_ids": tags[4:]})
-			w.settle()
-			w.shows(item, map[string]string{"genre": "By hand, Tag 4, & more", "title": "A"})
-		})
-	}
-}
-
-func TestLongListsAndTextsArrive(t *testing.T) {
-	t.Parallel()
-	for name, set := range map[string]func(*simplex.Options){
-		"appends":  func(*simplex.Options) {},
-		"replaces": func(o *simplex.Options) { o.ListsReplace, o.MaxURL = true, -1 },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t, nil)
-			w.plex.Set(set)
-			var tags []int64
-			for i := range 100 {
-				tags = append(tags, w.stash.AddTag(simstash.Tag{Name: fmt.Sprintf("港の夜と海の音楽%03d", i)}))
-			}
-			scene, item := w.film("a.mp4", simstash.Scene{})
-			w.edit(scene, map[string]any{"title": "A", "tag_ids": tags, "details": strings.Repeat("港の夜。", 5000)})
-			w.settle()
-			it := w.item(item)
-			if n := len(it.Tags["genre"]); n != 100 {
-				t.Errorf("%d of 100 tags arrived\n%s", n, w.log())
-			}
-			if s := it.Scalars["summary"]; len([]rune(s)) < 700 || !strings.HasSuffix(s, "…") {
-				t.Errorf("the summary has %d characters and ends %q", len([]rune(s)), s[len(s)-10:])
-			}
-			w.wantLog(simstash.LevelWarning, "summary: cut from 20000 to")
-		})
 	}
 }

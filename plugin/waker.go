@@ -105,9 +105,10 @@ func runWaker(stdin io.Reader) int {
 		if why == waker.Replaced {
 			return p.succeed(program, doc)
 		}
-		// A drain that left jobs behind a moment ago has seen us alive.
+		// A drain that left jobs behind a moment ago has seen us alive, and so has a hook
+		// that the database did not let write.
 		s, err := w.Look(ctx)
-		if why != waker.NothingWaits || err != nil || s.Gone || s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Awaits {
+		if why != waker.NothingWaits || err == nil && (s.Gone || !s.Draining && s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Awaits) {
 			return 0
 		}
 	}
@@ -140,52 +141,84 @@ func (p *process) succeed(program string, doc []byte) int {
 // look: a waker lives long, and must not keep a file in use that was set aside.
 type wakerWorld struct {
 	*process
-	parent   int // Stash's process id
+	parent   int  // Stash's process id
+	missed   bool // there was no database at the last look
 	replaced func() bool
 	client   *stash.Client
 	config   config.Config
 }
 
-func (w *wakerWorld) open(ctx context.Context) (*store.Store, error) {
-	if _, err := os.Stat(filepath.Join(w.dir, store.FileName)); err != nil {
-		return nil, err
+// wakerDatabaseTime is how long a waker waits for the database each time: less than any
+// session lasts.
+const wakerDatabaseTime = 5 * time.Second
+
+// use opens the database for fn. What fn finds damaged is mended, and fn tried again.
+func (w *wakerWorld) use(ctx context.Context, fn func(*store.Store) error) error {
+	db, err := store.Open(ctx, w.dir, time.Now(), store.Patience(wakerDatabaseTime))
+	if err != nil {
+		return err
 	}
-	return store.Open(ctx, w.dir, time.Now())
+	if err = fn(db); store.Damaged(err) {
+		if db, err = db.Replace(ctx, time.Now()); err != nil {
+			return err
+		}
+		err = fn(db)
+	}
+	db.Close()
+	return err
 }
 
 func (w *wakerWorld) ended(ctx context.Context, why string) {
-	db, err := w.open(ctx)
-	if err != nil {
+	if w.missing() {
 		return
 	}
-	defer db.Close()
-	db.SetMeta(ctx, metaWaker, time.Now().UTC().Format(time.RFC3339)+" "+why)
+	w.use(ctx, func(db *store.Store) error {
+		return db.SetMeta(ctx, metaWaker, time.Now().UTC().Format(time.RFC3339)+" "+why)
+	})
 }
 
-func (w *wakerWorld) Look(ctx context.Context) (waker.State, error) {
-	if w.replaced() {
+// gone reports whether the data folder is gone, as after an uninstall.
+func (w *wakerWorld) gone() bool {
+	_, err := os.Stat(w.dir)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+// missing reports whether the folder is there without a database.
+func (w *wakerWorld) missing() bool {
+	_, err := os.Lstat(filepath.Join(w.dir, store.FileName))
+	return errors.Is(err, fs.ErrNotExist)
+}
+
+func (w *wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
+	switch {
+	case w.replaced():
 		return waker.State{Replaced: true}, nil
-	}
-	db, err := w.open(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
+	case w.gone():
 		return waker.State{Gone: true}, nil
+	case w.missing() && !w.missed:
+		// The folder may be about to be deleted, and must not be made anew. If only the
+		// database was, a new one is begun at the next look.
+		w.missed = true
+		return waker.State{}, fmt.Errorf("there is no %s in %s", store.FileName, w.dir)
 	}
-	if err != nil {
-		return waker.State{}, err
-	}
-	defer db.Close()
-	var s waker.State
-	if s.Counts, err = db.Counts(ctx, time.Now()); err != nil {
-		return s, err
-	}
-	s.Draining = store.Held(w.dir, store.DrainLock)
-	if s.Breaker, err = db.Breaker(ctx, job.Plex); err != nil {
-		return s, err
-	}
-	if err = awaits(ctx, db, &s); err != nil {
-		return s, err
-	}
-	s.Compare, err = nextCompare(ctx, db, w.config.CompareEvery)
+	w.missed = false
+	err = w.use(ctx, func(db *store.Store) (err error) {
+		if _, err = db.TakeSpool(ctx, time.Now()); err != nil {
+			return err
+		}
+		if s.Counts, err = db.Counts(ctx, time.Now()); err != nil {
+			return err
+		}
+		s.Draining = store.Held(w.dir, store.DrainLock)
+		if s.Breaker, err = db.Breaker(ctx, job.Plex); err != nil {
+			return err
+		}
+		if err = awaits(ctx, db, &s); err != nil {
+			return err
+		}
+		s.Compare, err = nextCompare(ctx, db, w.config.CompareEvery)
+		return err
+	})
 	return s, err
 }
 
@@ -248,7 +281,22 @@ func (w *wakerWorld) Settings(ctx context.Context) (waker.Settings, error) {
 	}
 	w.config, _ = parseSettings(state.Settings)
 	sum := sha256.Sum256(text)
-	return waker.Settings{Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:])}, nil
+	return waker.Settings{Enabled: state.Enabled, Ready: w.config.Ready() && !w.config.Paused, Print: string(sum[:]),
+		Lifetime: w.client.SessionLifetime()}, nil
+}
+
+func (w *wakerWorld) Task(ctx context.Context) (string, error) {
+	tasks, err := w.client.Tasks(ctx)
+	for _, t := range tasks {
+		if t.Running {
+			return t.ID, nil
+		}
+	}
+	return "", err
+}
+
+func (w *wakerWorld) Stopped(ctx context.Context, task string) (bool, error) {
+	return w.client.TaskStopped(ctx, task)
 }
 
 func (w *wakerWorld) Unseen(ctx context.Context) (changed, busy bool, err error) {
@@ -261,12 +309,11 @@ func (w *wakerWorld) Unseen(ctx context.Context) (changed, busy bool, err error)
 
 // changed reports whether Stash has updated scenes since a drain last looked for such.
 func (w *wakerWorld) changed(ctx context.Context) (bool, error) {
-	db, err := w.open(ctx)
-	if err != nil {
-		return false, err
-	}
-	defer db.Close()
-	looked, err := worker.LastRecent(ctx, db)
+	var looked time.Time
+	err := w.use(ctx, func(db *store.Store) (err error) {
+		looked, err = worker.LastRecent(ctx, db)
+		return err
+	})
 	if err != nil || looked.IsZero() {
 		return false, err
 	}
@@ -274,56 +321,48 @@ func (w *wakerWorld) changed(ctx context.Context) (bool, error) {
 	return newest.After(looked), err
 }
 
-// noteStash tells Stash's breaker how a request ended.
+// noteStash tells Stash's breaker how a request ended. It is for people, and a database
+// that cannot be used is told of elsewhere.
 func (w *wakerWorld) noteStash(ctx context.Context, err error) {
-	if db, oerr := w.open(ctx); oerr == nil {
-		defer db.Close()
-		noteStash(ctx, db, err)
+	if !w.missing() {
+		w.use(ctx, func(db *store.Store) error { return noteStash(ctx, db, err) })
 	}
 }
 
 func (w *wakerWorld) Probe(ctx context.Context) error {
-	db, err := w.open(ctx)
-	if err != nil {
+	return w.use(ctx, func(db *store.Store) error {
+		px, err := w.plex(ctx, db, w.config)
+		if err != nil {
+			return err
+		}
+		_, err = worker.Probe(ctx, db, bridge.Plex(px), time.Now, false)
 		return err
-	}
-	defer db.Close()
-	px, err := w.plex(ctx, db, w.config)
-	if err != nil {
-		return err
-	}
-	_, err = worker.Probe(ctx, db, bridge.Plex(px), time.Now, false)
-	return err
+	})
 }
 
-func (w *wakerWorld) Ask(ctx context.Context, anew bool) (waker.Asked, error) {
-	db, err := w.open(ctx)
-	if err != nil {
-		return waker.Asked{}, err
-	}
-	defer db.Close()
-	a, err := db.Claim(ctx, time.Now(), rand.Text(), "", func() bool { return store.Held(w.dir, store.DrainLock) })
-	if err != nil || a.Ask == store.AskNothing {
-		return waker.Asked{}, err
-	}
-	asked, _, err := ask(ctx, w.client, db, a, "waker", anew)
+func (w *wakerWorld) Ask(ctx context.Context, anew bool) (asked waker.Asked, err error) {
+	err = w.use(ctx, func(db *store.Store) error {
+		a, err := db.Claim(ctx, time.Now(), rand.Text(), "", func() bool { return store.Held(w.dir, store.DrainLock) })
+		if err != nil || a.Ask == store.AskNothing {
+			return err
+		}
+		asked, _, err = ask(ctx, w.client, db, a, "waker", anew)
+		return err
+	})
 	return asked, err
 }
 
 func (w *wakerWorld) Await(ctx context.Context) error {
-	db, err := w.open(ctx)
-	if err != nil {
-		return err
-	}
-	defer db.Close()
-	wk, err := w.worker(ctx, &session{db: db, stash: w.client, config: w.config})
-	if err != nil {
-		return err
-	}
-	if err := wk.Await(ctx); !errors.Is(err, worker.ErrRunning) {
-		return err
-	}
-	return nil
+	return w.use(ctx, func(db *store.Store) error {
+		wk, err := w.worker(ctx, &session{db: db, stash: w.client, config: w.config})
+		if err != nil {
+			return err
+		}
+		if err := wk.Await(ctx); !errors.Is(err, worker.ErrRunning) {
+			return err
+		}
+		return nil
+	})
 }
 
 func (w *wakerWorld) RunBeside(ctx context.Context) error {

@@ -41,6 +41,7 @@ func (w *world) titles(items []string, format string) func() bool {
 // of each kind: Plex goes while scenes are edited, is away for a while, and comes
 // back; nobody does anything.
 func TestAnOutageEndsWithoutAClick(t *testing.T) {
+	slow(t, "outages of minutes between real processes")
 	for name, begin := range outages {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,6 +90,7 @@ func TestAnOutageEndsWithoutAClick(t *testing.T) {
 
 // TestEditsDoNotWaitForALongTask: somebody generates previews for hours.
 func TestEditsDoNotWaitForALongTask(t *testing.T) {
+	slow(t, "waits two minutes behind a task")
 	t.Parallel()
 	w := newWorld(t, nil)
 	defer w.stash.BlockQueue("Generating...")()
@@ -107,6 +109,7 @@ func TestEditsDoNotWaitForALongTask(t *testing.T) {
 // TestAWakerOutlivesALoginAndARestart: a Stash with a login, whose session ends soon
 // unless it is kept alive, is restarted in the outage.
 func TestAWakerOutlivesALoginAndARestart(t *testing.T) {
+	slow(t, "an outage of minutes between real processes")
 	t.Parallel()
 	for name, o := range map[string]simstash.Options{
 		"by the session": {Username: "anna", Password: "SECRET-password", MaxSessionAge: 75 * time.Second},
@@ -137,6 +140,7 @@ func TestAWakerOutlivesALoginAndARestart(t *testing.T) {
 
 // TestJobsAreWorkedWhenTheyAreDue: a poisonous item's pauses need no click either.
 func TestJobsAreWorkedWhenTheyAreDue(t *testing.T) {
+	slow(t, "waits for a waker to retry")
 	t.Parallel()
 	w := newWorld(t, map[string]any{"maxRetries": 2})
 	scene, item := w.film("a.mp4", simstash.Scene{})
@@ -149,6 +153,7 @@ func TestJobsAreWorkedWhenTheyAreDue(t *testing.T) {
 // TestAWakerEndsWithThePlugin: who switches the plugin off or deletes its data is
 // rid of it.
 func TestAWakerEndsWithThePlugin(t *testing.T) {
+	slow(t, "waits for wakers to end")
 	t.Parallel()
 	for name, end := range map[string]func(*world){
 		"disabled": func(w *world) {
@@ -176,6 +181,7 @@ func TestAWakerEndsWithThePlugin(t *testing.T) {
 // TestAnOrphanedDrainDoesNoHarm: Stash is killed under a drain, which goes on, and
 // restarted; more is edited meanwhile.
 func TestAnOrphanedDrainDoesNoHarm(t *testing.T) {
+	slow(t, "waits for a drain that Stash has lost")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 100 * time.Millisecond })
@@ -261,6 +267,7 @@ func TestADrainKilledBetweenPlexAndItsRecordLosesNothing(t *testing.T) {
 
 // TestTwoHundredHooksWhileADrainIsKilled: every event ends in Plex.
 func TestTwoHundredHooksWhileADrainIsKilled(t *testing.T) {
+	slow(t, "200 hooks and kills")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 5 * time.Millisecond })
@@ -296,6 +303,7 @@ func TestTwoHundredHooksWhileADrainIsKilled(t *testing.T) {
 
 // TestADatabaseDamagedUnderneathIsReplacedByWhoeverMeetsIt: by a hook, or by a drain.
 func TestADatabaseDamagedUnderneathIsReplacedByWhoeverMeetsIt(t *testing.T) {
+	slow(t, "syncs a library after each of three damages")
 	t.Parallel()
 	w := newWorld(t, nil)
 	var items []string
@@ -341,5 +349,8 @@ func TestADatabaseDamagedUnderneathIsReplacedByWhoeverMeetsIt(t *testing.T) {
 	if n != 3 {
 		t.Errorf("%d damaged files were kept, want 3: %v", n, kept)
 	}
-	w.wantLog(simstash.LevelError, "The database was damaged. It is kept as "+path+".damaged-")
+	w.wantLog(simstash.LevelError, "The damaged file was kept as "+path+".damaged-")
+	if told := strings.Count(w.log(), "error: The database was damaged ("); told != 3 {
+		t.Errorf("it was told %d times", told)
+	}
 }

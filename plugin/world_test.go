@@ -283,14 +283,6 @@ func (w *world) db() *store.Store {
 	return s
 }
 
-// known is what the plugin knows of the Plex server that it syncs.
-func (w *world) known() *store.Server {
-	w.Helper()
-	s, err := w.db().Current(context.Background())
-	must(w, err)
-	return s
-}
-
 // queued is how many jobs the queue holds.
 func (w *world) queued() int {
 	w.Helper()

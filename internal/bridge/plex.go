@@ -41,14 +41,7 @@ func (p plexSide) Libraries(ctx context.Context) ([]worker.Library, error) {
 }
 
 func (p plexSide) List(ctx context.Context, section string, since time.Time, page func([]job.Part) error) error {
-	_, err := p.Client.List(ctx, section, since, func(parts []plex.Part) error {
-		out := make([]job.Part, len(parts))
-		for i, x := range parts {
-			out[i] = job.Part{Key: x.Key, Index: x.Index, Section: x.Section, Path: x.Path, Size: x.Size, Duration: x.Duration,
-				Thumb: x.Thumb, UpdatedAt: x.UpdatedAt, Trashed: x.Deleted, Optimized: x.Optimized}
-		}
-		return page(out)
-	})
+	_, err := p.Client.List(ctx, section, since, page)
 	return err
 }
 
@@ -68,14 +61,14 @@ func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, erro
 		for f, locked := range x.Locked {
 			state.Locked[merge.Field(f)] = locked
 		}
-		out[i] = worker.Item{Key: x.Key, Section: x.Section, Title: x.Title, Thumb: x.Thumb, State: state}
+		out[i] = worker.Item{Key: x.Key, Section: x.Section, Title: x.Title, Thumb: x.Thumb, Trashed: x.Deleted, State: state}
 	}
 	return out, err
 }
 
 func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit) error {
 	_, err := p.Client.Edit(ctx, section, key, plexEdit(e))
-	if errors.Is(err, plex.ErrUnremovable) {
+	if u := (*plex.Unremovable)(nil); errors.As(err, &u) {
 		return fmt.Errorf("%w: %w", worker.ErrUnremovable, err)
 	}
 	return err

@@ -69,7 +69,7 @@ func (s stashSide) scenes(all []stash.Scene) []worker.Scene {
 		for _, g := range x.Groups {
 			m.Groups = append(m.Groups, merge.Named{ID: g.ID, Name: g.Name})
 		}
-		w := worker.Scene{ID: x.ID, Organized: x.Organized, Updated: x.UpdatedAt, Meta: m, CoverURL: x.ScreenshotURL}
+		w := worker.Scene{ID: x.ID, Err: x.Err, Organized: x.Organized, Updated: x.UpdatedAt, Meta: m, CoverURL: x.ScreenshotURL}
 		for _, f := range x.Files {
 			w.Files = append(w.Files, match.File{Path: f.Path, Size: f.Size, Duration: f.Duration})
 		}

@@ -325,16 +325,3 @@ func (c Config) Choose(libraries []fold.Titled) (chosen []int, unknown []string)
 	}
 	return chosen, nil
 }
-
-// Syncs is [Config.Choose] for who looks at one library only, and so cannot tell of two
-// that a name fits which is meant.
-func (c Config) Syncs(key, title string) bool {
-	chosen, _ := c.Choose([]fold.Titled{{Key: key, Title: title}})
-	return len(chosen) > 0
-}
-
-// NamesLibrary reports whether name means the library with this key and title, if there
-// is no other.
-func NamesLibrary(name, key, title string) bool {
-	return Config{Libraries: []string{name}}.Syncs(key, title)
-}

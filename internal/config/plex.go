@@ -126,8 +126,8 @@ func validPort(p string) bool {
 // of it.
 func (r *reader) token(name string) Secret {
 	text, ok := asText(r.settings[name])
-	s, named := named(text)
-	if !named {
+	s, found := tokenIn(text)
+	if !found {
 		s = strings.TrimLeft(pasted(text), "&?=:")
 		if !hasScheme(s) {
 			s, _, _ = strings.Cut(s, "&")
@@ -136,7 +136,7 @@ func (r *reader) token(name string) Secret {
 	switch s = pasted(s); {
 	case !ok:
 		r.fatal(name, "is not a text; paste the X-Plex-Token of the server's owner")
-	case s == "" && named:
+	case s == "" && found:
 		r.fatal(name, "has nothing after the word token. %s", tokenFrom)
 	case s == "":
 		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
@@ -152,10 +152,10 @@ func (r *reader) token(name string) Secret {
 	return ""
 }
 
-// named is what stands in text as the value of something whose name ends in "token", as
-// in X-Plex-Token=…, PlexOnlineToken="…" or "authToken": "…"; and whether there is such
-// a name. Of several, the last.
-func named(text string) (value string, ok bool) {
+// tokenIn is what stands in text as the value of something whose name ends in "token",
+// as in X-Plex-Token=…, PlexOnlineToken="…" or "authToken": "…"; and whether there is
+// such a name. Of several, the last.
+func tokenIn(text string) (value string, ok bool) {
 	// Compiled here, as a hook reads no token.
 	all := regexp.MustCompile(`(?i)(?:token["'“”‘’]?\s*(?:[=:]|%3d)|PLEX_CLAIM=)\s*["'“”‘’]?([^\s&#"'“”‘’<>,;{}]*)`).FindAllStringSubmatch(text, -1)
 	for _, m := range slices.Backward(all) {

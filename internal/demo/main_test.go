@@ -11,6 +11,9 @@ import (
 // TestTheDemoShowsThatPlexFollows runs the demo against the built plugin, which is
 // built here if ./build.sh has not done so.
 func TestTheDemoShowsThatPlexFollows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves it out: it builds the plugin and runs the demo, a minute and more")
+	}
 	dist := os.Getenv("PLEXSYNC_DIST")
 	if dist == "" {
 		dist = filepath.Join(t.TempDir(), "plexsync")

@@ -35,6 +35,10 @@ const (
 	ClassJoined Class = "joined"
 	// ClassGone: the subject is no longer in Stash.
 	ClassGone Class = "gone"
+	// ClassUnreadable: Stash answers, but not for this scene: something about it in
+	// Stash's database is broken, such as the row of its file. It is the scene's failure
+	// alone.
+	ClassUnreadable Class = "unreadable"
 	// ClassStashUnreachable: Stash could not be asked, or no longer accepts us.
 	ClassStashUnreachable Class = "stash_unreachable"
 	// ClassInternal: a bug of ours.
@@ -45,7 +49,7 @@ const (
 // changing the scene or the item.
 func (c Class) Transient() bool {
 	switch c {
-	case ClassUnreachable, ClassUnauthorized, ClassBusy, ClassNotInPlex, ClassStashUnreachable, ClassInternal:
+	case ClassUnreachable, ClassUnauthorized, ClassBusy, ClassNotInPlex, ClassUnreadable, ClassStashUnreachable, ClassInternal:
 		return true
 	}
 	return false
@@ -89,7 +93,7 @@ type RetryParams struct {
 
 // Retry returns the class's retry policy: its base delay, the delay's cap and how many
 // times it is tried again. maxRetries is the user's setting of that name; below 1 it
-// means [DefaultMaxRetries]. Only busy and internal obey it.
+// means [DefaultMaxRetries]. Only busy, unreadable and internal obey it.
 func (c Class) Retry(maxRetries int) RetryParams {
 	if maxRetries < 1 {
 		maxRetries = DefaultMaxRetries
@@ -97,7 +101,7 @@ func (c Class) Retry(maxRetries int) RetryParams {
 	switch c {
 	case ClassUnreachable, ClassUnauthorized, ClassStashUnreachable:
 		return RetryParams{Base: 15 * time.Second, Max: time.Minute}
-	case ClassBusy, ClassInternal:
+	case ClassBusy, ClassUnreadable, ClassInternal:
 		return RetryParams{Base: 5 * time.Second, Max: 10 * time.Minute, Limit: maxRetries, Costs: true}
 	case ClassNotInPlex:
 		return RetryParams{Base: 30 * time.Second, Max: 10 * time.Minute, Limit: 12, Costs: true}

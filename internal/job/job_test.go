@@ -79,6 +79,8 @@ func TestAnOutcomeFollowsFromTheClass(t *testing.T) {
 		{"not in a Plex that holds a part", Job{}, fail(ClassNotInPlex), Policy{PlexIsSubset: true}, closed, Unchanged, 0, false},
 		{"ambiguous", Job{}, fail(ClassAmbiguous), Policy{}, closed, Dead, 0, false},
 		{"rejected", Job{}, fail(ClassRejected), Policy{}, closed, Dead, 0, false},
+		{"unreadable in Stash", Job{Attempt: 2}, fail(ClassUnreadable), Policy{}, out, Retry, 20 * time.Second, false},
+		{"unreadable for good", Job{Attempt: 5}, fail(ClassUnreadable), Policy{}, out, Dead, 0, false},
 		{"joined with another scene's file", Job{Attempt: 2}, fail(ClassJoined), Policy{PlexIsSubset: true}, out, Dead, 0, false},
 		{"unreachable", Job{Attempt: 99}, fail(ClassUnreachable), Policy{}, closed, Wait, 15 * time.Second, false},
 		{"unreachable in an outage", Job{}, fail(ClassUnreachable), Policy{}, out, Wait, 40 * time.Second, false},
@@ -98,7 +100,7 @@ func TestAnOutcomeFollowsFromTheClass(t *testing.T) {
 
 func TestTheBreakerOpensAfterFiveCountingFailures(t *testing.T) {
 	b := Breaker{System: Plex}
-	for _, class := range []Class{ClassBusy, ClassRejected, ClassAmbiguous, ClassNotInPlex, ClassJoined, ClassInternal, ClassGone} {
+	for _, class := range []Class{ClassBusy, ClassUnreadable, ClassRejected, ClassAmbiguous, ClassNotInPlex, ClassJoined, ClassInternal, ClassGone} {
 		for range 10 {
 			b = b.Failure(t0, class, "item")
 		}
@@ -173,7 +175,7 @@ func TestOneJobDecidesInHalfOpen(t *testing.T) {
 func TestAnErrorTellsWhetherToTryAgain(t *testing.T) {
 	for class, transient := range map[Class]bool{
 		ClassUnreachable: true, ClassUnauthorized: true, ClassBusy: true, ClassNotInPlex: true,
-		ClassStashUnreachable: true, ClassInternal: true, ClassAmbiguous: false, ClassRejected: false, ClassJoined: false,
+		ClassUnreadable: true, ClassStashUnreachable: true, ClassInternal: true, ClassAmbiguous: false, ClassRejected: false, ClassJoined: false,
 	} {
 		err := fail(class)
 		if errors.Is(err, ErrTransient) != transient || errors.Is(err, ErrPermanent) == transient {

@@ -86,7 +86,8 @@ type Part struct {
 	// Trashed: the item is in Plex's trash, which still lists it (with a deletedAt).
 	Trashed bool
 	// Optimized: Plex made this file itself, as an optimized version of another of the
-	// item's (its Media has the proxyType 42).
+	// item's (its Media has the proxyType 42, as python-plexapi's isOptimizedVersion
+	// reads it).
 	Optimized bool
 }
 

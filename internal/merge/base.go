@@ -146,9 +146,12 @@ func (b Base) keyed(now Item, want Wanted) Base {
 
 // aliases returns, by the key that Plex shows, the keys that we sent.
 func aliases(elements map[string]Element) map[string][]string {
-	as := map[string][]string{}
+	var as map[string][]string
 	for key, e := range elements {
 		if e.Name != "" && e.Name != key {
+			if as == nil {
+				as = map[string][]string{}
+			}
 			as[e.Name] = append(as[e.Name], key)
 		}
 	}
@@ -238,6 +241,7 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 		return names
 	}
 	strange = pair(strange, twins)
+	strange = pair(strange, func(sent, shown string) bool { return holds(fold.Tag(sent), fold.Tag(shown)) })
 	strange = pair(strange, like)
 	if len(hidden) == 1 && len(strange) == 1 {
 		pair(strange, func(_, _ string) bool { return true })
@@ -265,10 +269,11 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 		}
 	}
 	for key, x := range elements {
-		by := func(list map[string]Tag) Tag { return x.in(list, key) }
-		if address := by(sent).Thumb; address != "" && x.Photo == photo(address) {
-			x.NoPhoto = by(shows).Thumb == ""
-			elements[key] = x
+		for _, name := range []string{key, x.Name} { // sent under its own name, later as Plex shows it
+			if address := sent[name].Thumb; address != "" && x.Photo == photo(address) {
+				x.NoPhoto = x.in(shows, key).Thumb == ""
+				elements[key] = x
+			}
 		}
 	}
 	setOrDelete(b.Added, f, added)
@@ -281,8 +286,10 @@ func twins(a, b string) bool { return fold.Name(a) == fold.Name(b) }
 
 // like reports whether one of two names may have been made of the other, as by cutting
 // it.
-func like(a, b string) bool {
-	a, b = fold.Name(a), fold.Name(b)
+func like(a, b string) bool { return holds(fold.Name(a), fold.Name(b)) }
+
+// holds reports whether one of two texts is in the other.
+func holds(a, b string) bool {
 	return a != "" && b != "" && (strings.Contains(a, b) || strings.Contains(b, a))
 }
 
@@ -470,4 +477,33 @@ func Recover(base, intent Base, now Item) Base {
 		return Base{}
 	}
 	return r
+}
+
+// Lost is the base of an item that may have been written, although it is not known any
+// more with what. A field that is locked and shows what is wanted counts as written; one
+// that is locked and shows something else as a person's edit. What is wanted in a list
+// that is locked counts as added: what of it is missing, a person removed. Fields that are
+// not locked were never written.
+func Lost(want Wanted, now Item) Base {
+	b := Base{Known: true, Keys: 1}.clone()
+	for f, v := range now.Scalars {
+		w, wanted := want.Scalars[f]
+		switch {
+		case !now.Locked[f]:
+			b.Seen[f] = v
+		case wanted && same(f, v, w):
+			b.Wrote[f] = w
+		default:
+			b.Seen[f] = ""
+		}
+	}
+	for _, f := range ListFields() {
+		if !now.Locked[f] {
+			continue
+		}
+		for _, t := range want.Lists[f] {
+			b.Added[f] = append(b.Added[f], fold.Tag(t.Name))
+		}
+	}
+	return b
 }

@@ -44,6 +44,9 @@ type Edit struct {
 	Lock, Unlock []Field
 	// Notes are words for the log about what had to be left out.
 	Notes []string
+	// Kept are the fields in which Plex does not get what Stash has because of
+	// KeepPlexEdits: a person set them otherwise.
+	Kept []Field
 }
 
 // Empty reports whether there is nothing to do.
@@ -208,8 +211,10 @@ func (m *merger) scalar(f Field, want string) {
 		m.lock(f, false) // written already, and Plex shows it so
 	case !m.stashOnly && ours && !asLeft:
 		// A person rewrote what we had written. Wrote stays, to tell so next time.
+		m.edit.Kept = append(m.edit.Kept, f)
 	case !m.stashOnly && !ours && hasSeen && now != "" && !same(f, now, seen):
 		// A person filled what Stash had left open.
+		m.edit.Kept = append(m.edit.Kept, f)
 	default:
 		m.edit.Scalars = append(m.edit.Scalars, ScalarEdit{Field: f, Value: want})
 		m.lock(f, true)
@@ -262,15 +267,24 @@ func (m *merger) list(f Field, want []Tag) {
 		e       = ListEdit{Field: f}
 		changed bool
 		left    int                 // elements that found no room
+		without bool                // a person's removal is kept
 		there   = map[string]bool{} // what is shown, by its key and the key that was sent
-		met     = map[string]bool{} // by the key that Plex shows
-		gone    = map[string]bool{} // as well
+		kept    = map[string]bool{} // by the key that Plex shows, whether it stays
 		room    = ListLimit         // in bytes
 		photos  []newPhoto
-		next    = map[string]Element{}
+		next    map[string]Element
 
 		nextAdded, nextHad []string
 	)
+	remember := func(key string, x Element) {
+		if x == (Element{}) {
+			return
+		}
+		if next == nil {
+			next = map[string]Element{}
+		}
+		next[key] = x
+	}
 	// Plex shows no more actors than these. Only if we know each of them are they all.
 	hidden := f == Actor && len(now) >= MaxActors && slices.ContainsFunc(now, func(t Tag) bool {
 		key := fold.Tag(t.Name)
@@ -282,17 +296,17 @@ func (m *merger) list(f Field, want []Tag) {
 	}
 	for _, t := range now {
 		shown := fold.Tag(t.Name)
-		if met[shown] {
+		if stays, again := kept[shown]; again {
 			// One element of the set in two spellings, or a person in two roles: they
 			// stay or go together.
-			if !gone[shown] {
+			if stays {
 				keep(t)
 			} else if !slices.Contains(e.Remove, t.Name) {
 				e.Remove = append(e.Remove, t.Name)
 			}
 			continue
 		}
-		met[shown], there[shown] = true, true
+		there[shown] = true
 		key, ours := shown, added[shown] && known[shown].byOwnName()
 		w, stays := wanted[shown]
 		for _, k := range as[shown] { // we sent it under another name
@@ -302,8 +316,8 @@ func (m *merger) list(f Field, want []Tag) {
 				key, w, stays = k, x, true
 			}
 		}
-		if !stays && (ours || mirror) {
-			gone[shown] = true
+		kept[shown] = stays || !ours && !mirror
+		if !kept[shown] {
 			e.Remove = append(e.Remove, t.Name)
 			changed = true
 			continue
@@ -322,18 +336,17 @@ func (m *merger) list(f Field, want []Tag) {
 		default:
 			x.Photo, x.NoPhoto = photo(w.Thumb), x.NoPhoto && t.Thumb == ""
 		}
-		next[key] = x
-		keys := []string{key}
+		remember(key, x)
+		list := &nextHad
+		if ours {
+			list = &nextAdded
+		}
+		*list = append(*list, key)
 		for _, k := range as[shown] {
 			if _, ok := wanted[k]; ok && k != key {
-				next[k] = known[k] // two that Plex shows as one
-				keys = append(keys, k)
+				remember(k, known[k]) // two that Plex shows as one
+				*list = append(*list, k)
 			}
-		}
-		if ours {
-			nextAdded = append(nextAdded, keys...)
-		} else {
-			nextHad = append(nextHad, keys...)
 		}
 	}
 	full := hidden || room < 0 // what the item shows leaves nothing to add to
@@ -346,14 +359,16 @@ func (m *merger) list(f Field, want []Tag) {
 		case there[key]:
 		case added[key] && x.Gone:
 			// Written already, and Plex shows nothing for it.
-			next[key] = x
+			remember(key, x)
 			nextAdded = append(nextAdded, key)
 		case !m.stashOnly && !mirror && added[key]:
-			next[key] = x
+			remember(key, x)
 			nextAdded = append(nextAdded, key) // a person removed it
+			without = true
 		case !m.stashOnly && !mirror && had[key]:
-			next[key] = x
+			remember(key, x)
 			nextHad = append(nextHad, key)
+			without = true
 		case full || cost(f, bare) > room || f == Actor && len(e.Full) >= MaxActors:
 			left++
 		default:
@@ -374,7 +389,7 @@ func (m *merger) list(f Field, want []Tag) {
 			changed = true
 			x := next[p.key]
 			x.Photo, x.NoPhoto = photo(p.address), false
-			next[p.key] = x
+			remember(p.key, x)
 		}
 	}
 	setOrDelete(m.next.Added, f, nextAdded)
@@ -384,6 +399,9 @@ func (m *merger) list(f Field, want []Tag) {
 	if full {
 		e.Full = nil
 		changed = len(e.Remove) > 0
+	}
+	if without {
+		m.edit.Kept = append(m.edit.Kept, f)
 	}
 	if left > 0 {
 		m.edit.Notes = append(m.edit.Notes, leftOut(f, left, len(want), f == Actor && (hidden || after >= MaxActors)))

@@ -237,6 +237,22 @@ func TestALockOfAPersonsStays(t *testing.T) {
 	}
 }
 
+func TestWhatIsKeptForAPersonIsTold(t *testing.T) {
+	s := Scene{ID: 1, Title: "A", Details: "a", Date: "2021-02-03", Tags: []Named{{1, "x"}, {2, "y"}}}
+	for keep, want := range map[bool][]Field{false: nil, true: {Date, Summary, Genre}} {
+		o := DefaultOptions()
+		o.KeepPlexEdits = keep
+		var base Base
+		it := newItem()
+		sync(&base, &it, Scene{ID: 1, Title: "A", Details: "a", Tags: s.Tags}, o)
+		it.Scalars[Summary], it.Scalars[Date] = "mine", "1999-09-09"
+		withGenres(&it, "y", "mine")
+		if e := sync(&base, &it, s, o); !slices.Equal(e.Kept, want) || e.Empty() == !keep {
+			t.Errorf("keep %v: kept %v of %+v, want %v", keep, e.Kept, e, want)
+		}
+	}
+}
+
 func TestAValueThatAPersonKeepsIsNotLocked(t *testing.T) {
 	o := DefaultOptions()
 	o.KeepPlexEdits = true
@@ -511,6 +527,9 @@ func FuzzWant(f *testing.F) {
 		for f, l := range w.Lists {
 			for _, t := range l {
 				check(f, t.Name, LineLimit)
+			}
+			if costs(f, l) > ListLimit {
+				t.Errorf("%s takes %d bytes", f, costs(f, l))
 			}
 		}
 		other := s

@@ -468,10 +468,6 @@ func continues(r rune) bool {
 		0x1160 <= r && r <= 0x11FF // vowels and finals of Hangul
 }
 
-// Fold is [fold.Tag], the form in which the names of lists are compared: the name that
-// callers know until they ask package fold themselves.
-func Fold(s string) string { return fold.Tag(s) }
-
 // short is s for a message.
 func short(s string) string {
 	if len(s) > 40 {

@@ -214,8 +214,8 @@ func (c *Client) try(ctx context.Context, r request) error {
 	body := bound(resp.Body, cmp.Or(r.limit, maxAnswer))
 	if r.rest > 0 {
 		until := time.Now().Add(r.rest)
-		body.alive = func() { timer.Reset(min(answerTimeout, time.Until(until))) }
-		body.alive()
+		body.wait = func(d time.Duration) { timer.Reset(min(d, time.Until(until))) }
+		body.wait(answerTimeout)
 	}
 	err = r.decode(resp.Header, body)
 	if r.size != nil {
@@ -293,13 +293,22 @@ type bounded struct {
 	left, element int64
 	// limit is what left was.
 	limit int64
-	// alive is called whenever something has come; it may be nil.
-	alive func()
-	err   error
+	// wait says how long the next bytes may take; it may be nil.
+	wait func(time.Duration)
+	err  error
 }
 
 func bound(r io.Reader, limit int64) *bounded {
 	return &bounded{r: r, limit: limit, left: limit, element: maxElement}
+}
+
+// aside does something else meanwhile, which is no fault of who sends.
+func (b *bounded) aside(f func() error) error {
+	if b.wait != nil {
+		b.wait(listTimeout)
+		defer b.wait(answerTimeout)
+	}
+	return f()
 }
 
 // renew begins another value.
@@ -326,8 +335,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 		n, err = 0, tooLong(b.limit)
 	case b.element < 0:
 		n, err = 0, fmt.Errorf("%w: one value in it has more than %d MB", errTooLarge, maxElement>>20)
-	case n > 0 && b.alive != nil:
-		b.alive()
+	case n > 0 && b.wait != nil:
+		b.wait(answerTimeout)
 	}
 	b.err = err
 	return n, err

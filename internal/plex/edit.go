@@ -32,9 +32,18 @@ type Edit struct {
 	Lock, Unlock []string
 }
 
-// ErrUnremovable marks an edit of which everything was written but the removal of
-// names with a comma, see [Client.Edit].
-var ErrUnremovable = errors.New("Plex cannot be told to remove it")
+// Unremovable is the cause of the error of an edit of which everything was written
+// but the removal of names with a comma, see [Client.Edit]. Its text does not quote
+// them.
+type Unremovable struct {
+	Field string
+	Names []string
+	why   string
+}
+
+func (u *Unremovable) Error() string {
+	return fmt.Sprintf("cannot remove a name with a comma from %s: %s", u.Field, u.why)
+}
 
 // Edit changes an item by as few requests as fit below [MaxURL], usually one, and
 // returns how many writes that were. It is idempotent.
@@ -55,8 +64,8 @@ var ErrUnremovable = errors.New("Plex cannot be told to remove it")
 //     replaces. A collection would vanish with its last item, and its picture with
 //     it, so the item is taken out of it by the collection's key. Where neither
 //     can be done, because the list does not fit into one request or the
-//     collection is not found, the name is left, and the error is
-//     [ErrUnremovable]; everything else has been written then.
+//     collection is not found, the name is left, and the error's cause is
+//     [Unremovable]; everything else has been written then.
 //   - A list that does not fit into one request ([Fit]) is sent in pieces if Plex
 //     appends. If that is not known it is found out first: as much as fits is
 //     written, what is there before what is new, and then the same without its
@@ -65,6 +74,8 @@ var ErrUnremovable = errors.New("Plex cannot be told to remove it")
 //   - If Plex replaces lists, what does not fit is left out, and a list of which
 //     not even what is there would fit is not written ([Cut]). Plex is taken for
 //     one that does where it cannot be found out.
+//   - An item that shows [MaxRoles] actors may have more. Nothing is added to them
+//     unless Plex is known to append.
 //
 // A single value or element that does not fit by itself is an error of class
 // rejected, and nothing is written.
@@ -142,7 +153,8 @@ func (w *writer) edit(e Edit) error {
 	}
 	var left error
 	for _, f := range careful {
-		if err := f(); errors.Is(err, ErrUnremovable) {
+		err := f()
+		if u := (*Unremovable)(nil); errors.As(err, &u) {
 			left = err
 		} else if err != nil {
 			return err
@@ -223,7 +235,7 @@ func (w *writer) inPieces(l ListEdit, lock string) error {
 	if there, err = w.list(l.Field); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(there, sameAs(l.Field, full[n-1].Name)) {
+	if _, is := tagKeys(l.Field, there)[tagKey(l.Field, full[n-1].Name)]; !is {
 		w.learn(ListsReplace)
 		return w.write(elements(l.Field, full[:n]))
 	}
@@ -243,9 +255,10 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 	if err != nil {
 		return err
 	}
+	gone := nameKeys(l.Field, l.Remove)
 	var with []string // those that are there
 	for _, t := range there {
-		if hasComma(t.Name) && slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
+		if hasComma(t.Name) && gone[tagKey(l.Field, t.Name)] {
 			with = append(with, t.Name)
 		}
 	}
@@ -271,7 +284,7 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 		if err := rest(); err != nil {
 			return err
 		}
-		return w.unremovable(l.Field, with, "this Plex does not take a name with a comma, and the list is too long to be written anew in one request")
+		return w.unremovable(l.Field, with, "this Plex cannot tell it from two names, and the list is too long to write again in one request")
 	}
 	all := append(elements(l.Field, full), lock)
 	if err := w.send(http.MethodPut, editPath(w.section, w.key)+param(l.Field+"[].tag", "")+strings.Join(all, "")); err != nil {
@@ -280,10 +293,8 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 	if there, err = w.list(l.Field); err != nil {
 		return err
 	}
-	for _, t := range full {
-		if !slices.ContainsFunc(there, sameAs(l.Field, t.Name)) {
-			return w.write(elements(l.Field, full))
-		}
+	if _, kept := thereFirst(ListEdit{Field: l.Field, Full: full}, there); kept < len(full) {
+		return w.write(elements(l.Field, full))
 	}
 	return nil
 }
@@ -291,15 +302,14 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 // leave takes the item out of the collections with these names, by their keys
 // (python-plexapi, Collection.removeItems).
 func (w *writer) leave(names []string) error {
+	wanted := nameKeys(collection, names)
 	keys := map[string]string{}
 	err := w.c.do(w.ctx, request{op: "list the collections of library " + w.section, method: http.MethodGet, limit: maxCollections,
 		path: "/library/sections/" + w.section + "/collections",
 		decode: func(_ http.Header, r io.Reader) error {
 			_, err := decode(r, func(it wireItem) error {
-				for _, name := range names {
-					if isKey(string(it.RatingKey)) && same(collection, string(it.Title), name) {
-						keys[name] = string(it.RatingKey)
-					}
+				if name := tagKey(collection, string(it.Title)); wanted[name] && isKey(string(it.RatingKey)) {
+					keys[name] = string(it.RatingKey)
 				}
 				return nil
 			})
@@ -310,17 +320,18 @@ func (w *writer) leave(names []string) error {
 	}
 	var left []string
 	for _, name := range names {
-		if keys[name] == "" {
+		key := keys[tagKey(collection, name)]
+		if key == "" {
 			left = append(left, name)
 			continue
 		}
 		// 404: it is in it no more, for a Plex that replaces lists has dropped it.
-		if err := w.send(http.MethodDelete, "/library/collections/"+keys[name]+"/items/"+w.key); err != nil && job.StatusOf(err) != http.StatusNotFound {
+		if err := w.send(http.MethodDelete, "/library/collections/"+key+"/items/"+w.key); err != nil && job.StatusOf(err) != http.StatusNotFound {
 			return err
 		}
 	}
 	if len(left) > 0 {
-		return w.unremovable(collection, left, "this Plex does not take a name with a comma, and lists no collection of that name")
+		return w.unremovable(collection, left, "this Plex cannot tell it from two names, and has no collection with that title")
 	}
 	return nil
 }
@@ -329,26 +340,25 @@ func (w *writer) leave(names []string) error {
 const maxCollections = 256 << 20
 
 func (w *writer) unremovable(field string, names []string, why string) error {
-	return &job.Error{Class: job.ClassRejected, Op: w.op, Hint: "Remove it in Plex by hand",
-		Err: fmt.Errorf("%w: %q of %s, because %s", ErrUnremovable, names, field, why)}
+	return &job.Error{Class: job.ClassRejected, Op: w.op, Hint: "Remove it in Plex", Err: &Unremovable{field, names, why}}
 }
 
 // rewritten is a list as it should become, from what is there: what is in neither
 // list of the edit stays.
 func rewritten(l ListEdit, there []Tag) []Tag {
+	gone, wanted := nameKeys(l.Field, l.Remove), tagKeys(l.Field, l.Full)
 	var full []Tag
 	for _, t := range there {
-		if !slices.ContainsFunc(l.Remove, func(name string) bool { return same(l.Field, name, t.Name) }) {
-			// The photo is the person's, and stays with the name.
-			full = append(full, Tag{Name: t.Name, Role: t.Role})
+		key := tagKey(l.Field, t.Name)
+		if gone[key] {
+			continue
 		}
-	}
-	for _, t := range l.Full {
-		if i := slices.IndexFunc(full, sameAs(l.Field, t.Name)); i >= 0 {
-			full[i] = t
-		} else {
-			full = append(full, t)
+		w, is := wanted[key]
+		if !is {
+			w = Tag{Name: t.Name, Role: t.Role} // the photo is the person's, and stays with the name
 		}
+		full = append(full, w)
 	}
-	return full
+	more, kept := thereFirst(l, there)
+	return append(full, more[kept:]...)
 }

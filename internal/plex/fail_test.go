@@ -427,6 +427,33 @@ func TestAnAnswerThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 	}
 }
 
+func TestAReaderMayTakeItsTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		body := movies(keys(1, 3001), "")
+		c := client(t, base, transport(func(r *http.Request) (*http.Response, error) {
+			rest, w := io.Pipe()
+			context.AfterFunc(r.Context(), func() { w.CloseWithError(r.Context().Err()) })
+			go func() {
+				for half := body; half != ""; half = half[min(len(half), 50_000):] {
+					if _, err := io.WriteString(w, half[:min(len(half), 50_000)]); err != nil {
+						return
+					}
+					time.Sleep(20 * time.Second)
+				}
+				w.Close()
+			}()
+			return &http.Response{StatusCode: 200, Body: rest}, nil
+		}))
+		n, err := c.List(t.Context(), "1", time.Time{}, func([]plex.Part) error {
+			time.Sleep(time.Minute)
+			return nil
+		})
+		if n != 3000 || err != nil {
+			t.Errorf("%d items, %v", n, err)
+		}
+	})
+}
+
 func TestMaintenanceAndADownServerAreOutages(t *testing.T) {
 	for name, set := range map[string]func(*simplex.Options){
 		"maintenance": func(o *simplex.Options) { o.Maintenance = true },

@@ -101,11 +101,13 @@ func RemovalKinds(e Edit) []NameKind {
 func IgnoredRemovals(written, still Edit) []NameKind {
 	return slices.DeleteFunc(RemovalKinds(written), func(kind NameKind) bool {
 		return slices.ContainsFunc(written.Lists, func(l ListEdit) bool {
-			return slices.ContainsFunc(l.Remove, func(name string) bool {
-				return kindOf(name) == kind && !slices.ContainsFunc(still.Lists, func(s ListEdit) bool {
-					return s.Field == l.Field && slices.ContainsFunc(s.Remove, func(n string) bool { return same(l.Field, n, name) })
-				})
-			})
+			left := map[string]bool{}
+			for _, s := range still.Lists {
+				if s.Field == l.Field {
+					left = nameKeys(l.Field, s.Remove)
+				}
+			}
+			return slices.ContainsFunc(l.Remove, func(name string) bool { return kindOf(name) == kind && !left[tagKey(l.Field, name)] })
 		})
 	})
 }

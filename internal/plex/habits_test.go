@@ -259,9 +259,11 @@ func TestANameWithACommaThatCannotGo(t *testing.T) {
 	key := s.AddItem("1", spec)
 	_, err := c.Edit(t.Context(), "1", key, e)
 	f := failure(t, err)
-	if !errors.Is(err, plex.ErrUnremovable) || f.Class != job.ClassRejected || f.Hint == "" || !strings.Contains(err.Error(), `"A,B"`) {
-		t.Errorf("error %v", err)
+	var u *plex.Unremovable
+	if !errors.As(err, &u) || f.Class != job.ClassRejected || f.Hint == "" || strings.Contains(err.Error(), "A,B") || !strings.Contains(err.Error(), "too long") {
+		t.Fatalf("error %v", err)
 	}
+	equal(t, "what it is", []any{u.Field, u.Names}, []any{"genre", []string{"A,B"}})
 	it, _ := s.Item(key)
 	equal(t, "the title, and the genres", []any{it.Scalars["title"], len(it.Tags["genre"]), it.Tags["genre"][0].Name}, []any{"New", 301, "A,B"})
 
@@ -278,7 +280,7 @@ func TestANameWithACommaThatCannotGo(t *testing.T) {
 	c = client(t, base, x)
 	c.SetHabits(plex.Habits{Removals: plex.EncodeOnce})
 	_, err = c.Edit(t.Context(), "1", "7", plex.Edit{Lists: []plex.ListEdit{{Field: "collection", Remove: []string{"A,B"}}}})
-	if !errors.Is(err, plex.ErrUnremovable) {
+	if !errors.As(err, &u) || u.Field != "collection" {
 		t.Errorf("error %v", err)
 	}
 	equal(t, "requests", x.asked, []string{"GET /library/metadata/7?skipRefresh=1", "GET /library/sections/1/collections"})
@@ -350,7 +352,7 @@ func TestAListThatIsTooLong(t *testing.T) {
 			left := 0
 			for _, l := range k.left {
 				left += len(l.Names)
-				if l.Field != "genre" || l.Roles || l.Of != test.want || !strings.Contains(l.String(), "7000 bytes") {
+				if l.Field != "genre" || l.Roles || l.Of != test.want || !strings.Contains(l.String(), "at most 7000 bytes") {
 					t.Errorf("left out %+v", l)
 				}
 			}

@@ -137,7 +137,7 @@ func TestWhatIsInTheTrashAndWhatPlexMadeItself(t *testing.T) {
 		}
 		var gone, ofPlexs []bool
 		for _, p := range all[0].Parts {
-			gone, ofPlexs = append(gone, p.Deleted), append(ofPlexs, p.Optimized)
+			gone, ofPlexs = append(gone, p.Trashed), append(ofPlexs, p.Optimized)
 		}
 		if !slices.Equal(gone, test.partsGone) || !slices.Equal(ofPlexs, test.ofPlexs) {
 			t.Errorf("%s: deleted %v, optimized %v", test.name, gone, ofPlexs)

@@ -66,13 +66,13 @@ type LeftOut struct {
 	Roles bool
 }
 
-// String says it to people: what and why.
+// String says it to people: how many and why. It quotes no names.
 func (l LeftOut) String() string {
-	why := fmt.Sprintf("because Plex takes at most %d bytes of a list in one request and does not add to it by another", MaxListBytes)
+	why := fmt.Sprintf("this Plex replaces the list with each request, and a request holds at most %d bytes of it", MaxListBytes)
 	if l.Roles {
-		why = fmt.Sprintf("because Plex shows at most %d", MaxRoles)
+		why = fmt.Sprintf("Plex shows at most %d per item", MaxRoles)
 	}
-	return fmt.Sprintf("%s: left out %d of %d %s", l.Field, len(l.Names), l.Of, why)
+	return fmt.Sprintf("%s: left out %d of %d, because %s", l.Field, len(l.Names), l.Of, why)
 }
 
 // Cut returns what of an edit can be written to an item, and what is left out
@@ -119,9 +119,10 @@ func Cut(e Edit, now map[string][]Tag, h Habits) (Edit, []LeftOut) {
 
 // changes reports whether a list that is written has something that is not there.
 func changes(l ListEdit, there []Tag) bool {
+	old := tagKeys(l.Field, there)
 	return slices.ContainsFunc(l.Full, func(t Tag) bool {
-		i := slices.IndexFunc(there, sameAs(l.Field, t.Name))
-		return i < 0 || t.Role != "" && t.Role != there[i].Role || t.Thumb != "" && t.Thumb != there[i].Thumb
+		o, is := old[tagKey(l.Field, t.Name)]
+		return !is || t.Role != "" && t.Role != o.Role || t.Thumb != "" && t.Thumb != o.Thumb
 	})
 }
 

@@ -159,6 +159,9 @@ func readListed(h http.Header, r io.Reader, section, previous string, most int, 
 		if parts, items, text = nil, 0, 0; len(p) == 0 {
 			return nil
 		}
+		if in, ok := r.(*bounded); ok {
+			return in.aside(func() error { return page(p) })
+		}
 		return page(p)
 	}
 	m, err := decode(r, func(w wireItem) error {
@@ -177,7 +180,7 @@ func readListed(h http.Header, r io.Reader, section, previous string, most int, 
 			if files += len(more); files > maxFiles {
 				return fmt.Errorf("%w: it lists more than %d files", errTooLarge, maxFiles)
 			}
-			text += len(w.Title) + len(w.Thumb)
+			text += len(w.Thumb)
 			for _, p := range more {
 				text += len(p.Path)
 			}

@@ -2,7 +2,6 @@ package plex
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -126,17 +125,31 @@ func pack(all []group, room int) []string {
 	return queries
 }
 
-// same reports whether two names are one tag to Plex: it folds A to Z only, and
+// tagKey is what the names of one tag have in common: Plex folds A to Z only, and
 // gives labels a capital first letter.
-func same(field, a, b string) bool {
+func tagKey(field, name string) string {
 	if field == label {
-		a, b = capital(a), capital(b)
+		name = capital(name)
 	}
-	return nocase(a) == nocase(b)
+	return nocase(name)
 }
 
-func sameAs(field, name string) func(Tag) bool {
-	return func(t Tag) bool { return same(field, t.Name, name) }
+// tagKeys are those of a list, with the element that each is of.
+func tagKeys(field string, all []Tag) map[string]Tag {
+	keys := make(map[string]Tag, len(all))
+	for _, t := range all {
+		keys[tagKey(field, t.Name)] = t
+	}
+	return keys
+}
+
+// nameKeys are those of names.
+func nameKeys(field string, names []string) map[string]bool {
+	keys := make(map[string]bool, len(names))
+	for _, n := range names {
+		keys[tagKey(field, n)] = true
+	}
+	return keys
 }
 
 func nocase(s string) string {
@@ -156,14 +169,15 @@ func capital(s string) string {
 // thereFirst is what a list should become, what is there already before what is
 // new, and how many of the former there are.
 func thereFirst(l ListEdit, there []Tag) (full []Tag, kept int) {
-	old := func(t Tag) bool { return slices.ContainsFunc(there, sameAs(l.Field, t.Name)) }
+	old := tagKeys(l.Field, there)
 	var late []Tag
 	for _, t := range l.Full {
-		switch {
-		case t.Name == "":
-		case old(t):
+		if t.Name == "" {
+			continue
+		}
+		if _, is := old[tagKey(l.Field, t.Name)]; is {
 			full = append(full, t)
-		default:
+		} else {
 			late = append(late, t)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/plexsync/plexsync/internal/job"
@@ -155,9 +156,12 @@ func TestProxiesOfTheEnvironment(t *testing.T) {
 }
 
 func TestAProxyThatAnswers(t *testing.T) {
+	var mu sync.Mutex
 	var passed []string
 	mode := http.StatusOK
 	p := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
 		passed = append(passed, r.Method+" "+r.RequestURI)
 		w.WriteHeader(mode)
 		io.WriteString(w, `{"MediaContainer":{"machineIdentifier":"m"}}`)
@@ -173,21 +177,26 @@ func TestAProxyThatAnswers(t *testing.T) {
 	if a := got["http://nas.invalid.local:1"]; a.through != "false" || !strings.Contains(a.text, "nas.invalid.local") || strings.Contains(a.text, "PROXY") {
 		t.Errorf("a name of our own network: %+v", a)
 	}
+	mu.Lock()
 	for _, line := range passed {
 		if strings.Contains(line, ".local") {
 			t.Errorf("the proxy saw %s", line)
 		}
 	}
+	mu.Unlock()
 
 	for _, status := range []int{407, 502, 504} {
+		mu.Lock()
 		mode = status
+		mu.Unlock()
 		got := ask(t, env, "http://plex.example.com:32400", "https://plex.example.com:32400")
 		for address, a := range got {
 			name := "http_proxy"
 			if strings.HasPrefix(address, "https") {
 				name = "HTTPS_PROXY"
 			}
-			if a.class != string(job.ClassUnreachable) || !strings.Contains(a.text, "the proxy in "+name+".") || !strings.Contains(a.text, fmt.Sprint(status)) {
+			// Windows does not tell HTTP_PROXY from http_proxy.
+			if a.class != string(job.ClassUnreachable) || !strings.Contains(strings.ToLower(a.text), strings.ToLower("the proxy in "+name+".")) || !strings.Contains(a.text, fmt.Sprint(status)) {
 				t.Errorf("%d at %s: %+v", status, address, a)
 			}
 		}

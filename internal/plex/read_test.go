@@ -248,7 +248,7 @@ func TestAListingOfASimulatedPlex(t *testing.T) {
 				it, _ := s.Item(key)
 				for j, p := range spec.Parts {
 					want = append(want, plex.Part{Key: key, Section: "1", Index: j, Path: p.File, Size: p.Size, Duration: p.Duration,
-						Title: spec.Title, Thumb: it.Thumb, AddedAt: at.Unix(), UpdatedAt: at.Unix()})
+						Thumb: it.Thumb, UpdatedAt: at.Unix()})
 				}
 			}
 			var got []plex.Part
@@ -365,8 +365,8 @@ func TestAnItemInFullDetail(t *testing.T) {
 						"actor":    {{Name: "Jane Doe", Role: "Herself", Thumb: "http://stash.test/1"}, {Name: "John Doe"}},
 						"director": {{Name: "D"}, {Name: "E"}}, "collection": {{Name: "C"}}, "label": {{Name: "L"}}},
 					Locked: locked,
-					Parts: []plex.Part{{Key: key, Section: "1", Path: "/media/a.mp4", Size: 7, Duration: time.Second, Title: "Harbour at night",
-						Thumb: truth.Thumb, AddedAt: now.Unix(), UpdatedAt: now.Unix()}}},
+					Parts: []plex.Part{{Key: key, Section: "1", Path: "/media/a.mp4", Size: 7, Duration: time.Second,
+						Thumb: truth.Thumb, UpdatedAt: now.Unix()}}},
 			})
 		})
 	}

@@ -17,6 +17,9 @@ import (
 // TestCtrlPlex drives the simulator with @ctrl/plex, a client by other people,
 // so that a misunderstanding of ours does not stand on both sides.
 func TestCtrlPlex(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves it out: it installs a client from npm")
+	}
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Fatalf("%s is missing: install Node.js 20 or later with npm (Debian: apt-get install nodejs npm)", tool)

@@ -246,6 +246,9 @@ func TestScansFindWhatIsOnDisk(t *testing.T) {
 }
 
 func TestABigLibraryIsCheap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves it out: it measures a library of 100,000 items")
+	}
 	s := simplex.New(simplex.Options{})
 	s.AddSection(simplex.SectionSpec{Title: "Videos"})
 	const n = 100_000

@@ -111,7 +111,7 @@ func nocase(s string) string {
 
 // spelled is how a name is kept: labels get a capital first letter.
 func spelled(field, name string) string {
-	if field != "label" {
+	if field != "label" || name == "" {
 		return name
 	}
 	r, n := utf8.DecodeRuneInString(name)

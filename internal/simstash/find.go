@@ -258,6 +258,11 @@ func addFinders(m map[string]resolver) {
 		default:
 			page, all, err = scenes.query(c, a.sub("filter"), a.sub("scene_filter"))
 		}
+		if len(a.strs("ids"))+len(ids) > 0 {
+			for _, s := range page { // for the sum of their sizes
+				err = cmp.Or(err, c.s.lib.broken(s.ID))
+			}
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -457,6 +457,9 @@ func TestSettingsAreReplacedWhole(t *testing.T) {
 }
 
 func TestALargeLibraryIsCheap(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short leaves it out: it measures a library of 200,000 scenes")
+	}
 	const n = 200_000
 	s := New(Options{})
 	t.Cleanup(s.Close)

@@ -228,6 +228,8 @@ type library struct {
 	folderByPath map[string]*folder
 	fileByPath   map[string]*File
 	byContent    map[uint64][]*File
+
+	unreadable map[int64]bool // scenes with a broken file
 }
 
 func (l *library) addFile(f *File, content string, now time.Time) {

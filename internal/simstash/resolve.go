@@ -135,7 +135,7 @@ func sceneFields() map[string]resolver {
 		"captions":          of(func(*Scene) any { return nil }),
 		"created_at":        of(func(s *Scene) any { return s.CreatedAt }),
 		"updated_at":        of(func(s *Scene) any { return s.UpdatedAt }),
-		"files":             of(func(s *Scene) any { return append([]*File{}, s.Files...) }),
+		"files":             sceneFiles,
 		"paths":             with(scenePaths),
 		"studio":            with(func(c *call, s *Scene) any { return one(&c.s.lib.studios, s.StudioID) }),
 		"groups": with(func(c *call, s *Scene) any {
@@ -158,6 +158,32 @@ func sceneFields() map[string]resolver {
 		}),
 		"stash_ids": of(func(s *Scene) any { return stashIDList(s.StashIDs) }),
 	}
+}
+
+// sceneFiles are a scene's files. Stash reads those of all scenes of a query together, so
+// that one that is broken fails them all (internal/api/loaders of Stash).
+func sceneFiles(c *call, obj any, _ args) (any, error) {
+	sc := obj.(*Scene)
+	if err := c.s.lib.broken(sc.ID); err != nil && c.broken == nil {
+		c.broken = err
+	}
+	if c.broken != nil {
+		return nil, c.broken
+	}
+	return append([]*File{}, sc.Files...), nil
+}
+
+// broken is why Stash cannot read a scene's file; nil if it can.
+func (l *library) broken(scene int64) error {
+	sc := l.scenes.get(scene)
+	if sc == nil || !l.unreadable[scene] {
+		return nil
+	}
+	var file int64
+	if len(sc.Files) > 0 {
+		file = sc.Files[0].ID
+	}
+	return fmt.Errorf(`getting file by id %d: sql: Scan error on column index 5, name "size": converting driver.Value type string ("broken") to a int64: invalid syntax`, file)
 }
 
 func scenePaths(c *call, s *Scene) any {

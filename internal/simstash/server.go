@@ -481,6 +481,21 @@ func (s *Server) EditScene(id int64, fields map[string]any) error {
 	return s.Query(s.life, `mutation($i: SceneUpdateInput!) { sceneUpdate(input: $i) { id } }`, map[string]any{"i": input}, nil)
 }
 
+// SetUnreadable breaks the row of a scene's file in the database, or mends it. A query
+// that asks for the files of such a scene, or for the scene by findScenes and its id,
+// fails whole, whatever else it asks for; what asks for less is answered.
+func (s *Server) SetUnreadable(scene int64, unreadable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lib.scenes.get(scene) == nil {
+		panic(fmt.Sprintf("simstash: there is no scene %d", scene))
+	}
+	if s.lib.unreadable == nil {
+		s.lib.unreadable = map[int64]bool{}
+	}
+	s.lib.unreadable[scene] = unreadable
+}
+
 // SetPluginSettings replaces a plugin's settings, as configurePlugin does; nil
 // makes them unset.
 func (s *Server) SetPluginSettings(plugin string, settings map[string]any) {

@@ -25,6 +25,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -74,6 +75,8 @@ type Client struct {
 	cookie     string // its value
 	apiKey     string
 	past       []string // secrets of before, which an answer under way may echo
+
+	lifetime atomic.Int64 // of the session, see SessionLifetime
 }
 
 // New makes a client; nothing is asked yet.
@@ -134,6 +137,7 @@ func (s session) RoundTrip(r *http.Request) (*http.Response, error) {
 	for _, fresh := range resp.Cookies() {
 		if fresh.Name == s.cookieName && fresh.Value != "" {
 			s.renew(fresh.Value)
+			s.lifetime.Store(int64(lifetime(fresh, time.Now())))
 		}
 	}
 	resp.Body = &body{resp.Body, maxAnswer}

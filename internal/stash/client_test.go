@@ -190,7 +190,7 @@ func TestOnlyWhatStashCallsMissingIsMissing(t *testing.T) {
 	for _, c := range []struct {
 		name           string
 		together, each string
-		found          []Scene
+		found          []Scene // those that cannot be read without the error
 		missing        []int64
 		err            string // part of it; "" = none
 		requests       int
@@ -198,11 +198,11 @@ func TestOnlyWhatStashCallsMissingIsMissing(t *testing.T) {
 		{"one is missing", notFound, `{"data":{"s1":` + s1 + `,"s2":null,"s3":` + s3 + `}}`, scenes(1, 3), []int64{2}, "", 2},
 		{"all are missing", notFound, `{"data":{"s1":null,"s2":null,"s3":null}}`, nil, []int64{1, 2, 3}, "", 2},
 		{"none is missing after all", locked, `{"data":{"s1":` + s1 + `,"s2":` + s2 + `,"s3":` + s3 + `}}`, scenes(1, 2, 3), nil, "", 2},
-		{"one cannot be read", locked, `{"data":{"s1":` + s1 + `,"s2":null,"s3":null},"errors":[{"message":"bad date","path":["s2","date"]}]}`, scenes(1), []int64{3}, "", 2},
-		{"none can be read", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"x","path":["s1"]},{"message":"y","path":["s2"]},{"message":"z","path":["s3"]}]}`, nil, nil, "Stash says: x", 2},
-		{"errors about nothing", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"database is locked"}]}`, nil, nil, "Stash says: database is locked", 2},
-		{"errors and half the data", locked, `{"data":{"s1":{"id":7},"s2":"x"},"errors":[{"message":"m","path":["s1"]}]}`, nil, nil, "Stash says: m", 2},
-		{"refused twice", locked, locked, nil, nil, "Stash says: database is locked", 2},
+		{"one cannot be read", locked, `{"data":{"s1":` + s1 + `,"s2":null,"s3":null},"errors":[{"message":"bad date","path":["s2","date"]}]}`, []Scene{wantScene(1), {ID: 2}}, []int64{3}, "", 2},
+		{"none can be read", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"x","path":["s1"]},{"message":"y","path":["s2"]},{"message":"z","path":["s3"]}]}`, nil, nil, "Stash says: x", 3},
+		{"errors about nothing", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"database is locked"}]}`, nil, nil, "Stash says: database is locked", 3},
+		{"errors and half the data", locked, `{"data":{"s1":{"id":7},"s2":"x"},"errors":[{"message":"m","path":["s1"]}]}`, nil, nil, "Stash says: m", 3},
+		{"refused twice", locked, locked, nil, nil, "Stash says: database is locked", 3},
 		{"an answer for others", notFound, `{"data":{"s1":` + s1 + `,"s2":null}}`, nil, nil, "not what was asked for", 2},
 		{"mixed up", notFound, `{"data":{"s1":` + s2 + `,"s2":null,"s3":null}}`, nil, nil, "not what was asked for", 2},
 		{"nothing at all", notFound, `{"data":null}`, nil, nil, "not what was asked for", 2},
@@ -218,6 +218,12 @@ func TestOnlyWhatStashCallsMissingIsMissing(t *testing.T) {
 			found, missing, err := client.Scenes(t.Context(), []int64{3, 1, 2, 2})
 			if c.err == "" && err != nil || c.err != "" && (job.ClassOf(err) != job.ClassStashUnreachable || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("error %v, want %q", err, c.err)
+			}
+			for i, s := range found {
+				if s.Err != nil && job.ClassOf(s.Err) != job.ClassUnreadable {
+					t.Errorf("scene %d: %v", s.ID, s.Err)
+				}
+				found[i].Err = nil
 			}
 			if !reflect.DeepEqual(found, c.found) || !slices.Equal(missing, c.missing) || len(f.asked) != c.requests {
 				t.Errorf("found %v, missing %v, %d requests", found, missing, len(f.asked))

@@ -52,8 +52,16 @@ const sceneFilesQuery = `query ($which: SceneFilterType, $size: Int!) {
 	}
 }`
 
+const idsQuery = `query ($which: SceneFilterType, $size: Int!) {
+	findScenes(scene_filter: $which, filter: {per_page: $size, sort: "id", direction: ASC}) { scenes { id } }
+}`
+
 const countQuery = `query {
 	findScenes(filter: {per_page: 0}) { count }
+}`
+
+const countOfQuery = `query ($which: SceneFilterType) {
+	findScenes(scene_filter: $which, filter: {per_page: 0}) { count }
 }`
 
 const newestQuery = `query {
@@ -70,6 +78,10 @@ const runOperationMutation = `mutation ($args: Map!) {
 
 const tasksQuery = `query {
 	jobQueue { id status description }
+}`
+
+const findTaskQuery = `query ($id: ID!) {
+	findJob(input: {id: $id}) { id status }
 }`
 
 const foldersQuery = `query {

@@ -1,6 +1,7 @@
 package stash
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,9 @@ type Scene struct {
 	// ScreenshotURL is the cover's address, for Client.Cover. Its host is whatever
 	// name Stash was called by.
 	ScreenshotURL string
+	// Err is not nil for a scene that Stash cannot read although it answers: of class
+	// [job.ClassUnreadable]. Only ID is set then.
+	Err error
 }
 
 // File is a file of a scene.
@@ -115,6 +119,8 @@ type wireScene struct {
 	}
 	Tags   []wireNamed
 	Groups []struct{ Group wireNamed }
+
+	unreadable error // Stash cannot read it; only ID is set
 }
 
 // whole reports whether everything is there that a scene always has. Half a scene
@@ -196,12 +202,13 @@ const batch = 100
 // which of them do not exist. It makes one request for every 100 ids, and a second
 // one for those 100 if Stash refuses, as it does when one of them is missing. A
 // scene counts as missing only if Stash says so of this very scene; one that Stash
-// cannot read while it reads others is in neither list.
+// cannot read is found with its Err, at the price of some 15 requests.
 func (c *Client) Scenes(ctx context.Context, ids []int64) (found []Scene, missing []int64, err error) {
 	// Stash refuses a query with an id in it twice.
 	ids = slices.Clone(ids)
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
+	doubt := doubt{c: c}
 	for chunk := range slices.Chunk(ids, batch) {
 		op := fmt.Sprintf("ask Stash for %d scenes", len(chunk))
 		if len(chunk) == 1 {
@@ -211,7 +218,7 @@ func (c *Client) Scenes(ctx context.Context, ids []int64) (found []Scene, missin
 		var gone []int64
 		var refused *refusal
 		if errors.As(err, &refused) {
-			scenes, gone, err = c.each(ctx, op, chunk)
+			scenes, gone, err = c.apart(ctx, op, chunk, &doubt)
 		}
 		if err != nil {
 			return nil, nil, err
@@ -219,6 +226,49 @@ func (c *Client) Scenes(ctx context.Context, ids []int64) (found []Scene, missin
 		found, missing = append(found, scenes...), append(missing, gone...)
 	}
 	return found, missing, nil
+}
+
+// apart asks for scenes of which not all can be had: each by itself, those that Stash
+// refuses to tell in ever smaller parts.
+func (c *Client) apart(ctx context.Context, op string, ids []int64, d *doubt) (found []Scene, missing []int64, err error) {
+	found, missing, refused, err := c.each(ctx, op, ids)
+	d.read(len(found))
+	var why *refusal
+	switch {
+	case err == nil:
+		return found, missing, nil
+	case !errors.As(err, &why):
+		return nil, nil, err
+	}
+	if err := d.confirm(ctx, err, nil); err != nil {
+		return nil, nil, err
+	}
+	if len(refused) == 1 {
+		unreadable, err := d.unreadable(refused[0], err)
+		if err != nil {
+			return nil, nil, err
+		}
+		found = append(found, unreadable)
+		sortScenes(found)
+		return found, missing, nil
+	}
+	// Stash reads files many at once (internal/api/loaders), and what is wrong with one
+	// it says of all.
+	half := len(refused) / 2
+	for _, part := range [][]int64{refused[:half], refused[half:]} {
+		scenes, gone, err := c.apart(ctx, op, part, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		found, missing = append(found, scenes...), append(missing, gone...)
+	}
+	slices.Sort(missing)
+	sortScenes(found)
+	return found, missing, nil
+}
+
+func sortScenes(all []Scene) {
+	slices.SortFunc(all, func(a, b Scene) int { return cmp.Compare(a.ID, b.ID) })
 }
 
 // together asks for scenes that all exist; else the error is a *refusal.
@@ -247,8 +297,9 @@ func (c *Client) together(ctx context.Context, op string, ids []int64) ([]Scene,
 }
 
 // each asks for every scene by a field of its own, all in one request; those that
-// are missing are null, with no error about them.
-func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scene, missing []int64, err error) {
+// are missing are null, with no error about them. refused are those that Stash refuses
+// to tell; then err says why.
+func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scene, missing, refused []int64, err error) {
 	var q strings.Builder
 	q.WriteString("query { ")
 	for _, id := range ids {
@@ -257,29 +308,32 @@ func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scen
 	q.WriteString("}" + sceneFields)
 	var out map[string]*wireScene
 	err = c.query(ctx, op, q.String(), nil, &out)
-	var refused *refusal
-	if err != nil && !(errors.As(err, &refused) && refused.parts != nil) {
-		return nil, nil, err
+	var why *refusal
+	switch {
+	case err == nil:
+	case !errors.As(err, &why):
+		return nil, nil, nil, err
+	case why.parts == nil:
+		return nil, nil, ids, err
 	}
 	for _, id := range ids {
 		alias := "s" + strconv.FormatInt(id, 10)
 		w, ok := out[alias]
 		switch {
-		case refused != nil && slices.Contains(refused.parts, alias):
-		case !ok && refused != nil:
-			return nil, nil, err // about something else than scenes
+		case why != nil && (slices.Contains(why.parts, alias) || !ok):
+			refused = append(refused, id)
 		case !ok, w != nil && (!w.whole() || int64(w.ID) != id):
-			return nil, nil, c.fail(ctx, op, errAnswer)
+			return nil, nil, nil, c.fail(ctx, op, errAnswer)
 		case w == nil:
 			missing = append(missing, id)
 		default:
 			found = append(found, w.scene())
 		}
 	}
-	if len(found)+len(missing) == 0 {
-		return nil, nil, err // not one scene's fault
+	if why != nil && len(refused) == 0 {
+		return nil, nil, ids, err // about something else than scenes
 	}
-	return found, missing, nil
+	return found, missing, refused, err
 }
 
 // pageSize is how many scenes one request of a listing without details asks for.
@@ -322,7 +376,8 @@ const zones = 13 * time.Hour
 
 // UpdatedSince calls page with the ids of the scenes that were updated at or after
 // then, to the second, ascending, and when each was, at most a thousand at a time. An
-// error of page ends the listing and is returned as it is.
+// error of page ends the listing and is returned as it is. A scene of which Stash cannot
+// even tell that is left out.
 func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error {
 	then = then.Truncate(time.Second)
 	// Stash keeps these times as text in its own time zone and compares texts
@@ -336,7 +391,7 @@ func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids
 		var ids []int64
 		var updated []time.Time
 		for _, s := range scenes {
-			if !s.UpdatedAt.Before(then) {
+			if s.unreadable == nil && !s.UpdatedAt.Before(then) {
 				ids, updated = append(ids, int64(s.ID)), append(updated, s.UpdatedAt)
 			}
 		}
@@ -349,15 +404,7 @@ func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids
 
 // SceneCount is how many scenes Stash has.
 func (c *Client) SceneCount(ctx context.Context) (int, error) {
-	var out struct{ FindScenes *struct{ Count int } }
-	const op = "ask Stash how many scenes it has"
-	if err := c.query(ctx, op, countQuery, nil, &out); err != nil {
-		return 0, err
-	}
-	if out.FindScenes == nil || out.FindScenes.Count < 0 {
-		return 0, c.fail(ctx, op, errAnswer)
-	}
-	return out.FindScenes.Count, nil
+	return c.count(ctx, "ask Stash how many scenes it has", nil)
 }
 
 // NewestUpdate is when a scene was last updated, to the second; zero if there is none.
@@ -383,12 +430,16 @@ func (c *Client) NewestUpdate(ctx context.Context) (time.Time, error) {
 // ascending, a thousand (and a request) at a time. A scene that is made or destroyed
 // meanwhile may or may not be among them; no other is left out. An error of page
 // ends the listing and is returned as it is; going on after the last id seen is
-// safe.
+// safe. A scene that Stash cannot read is in its place, with its Err.
 func (c *Client) AllScenes(ctx context.Context, after int64, page func([]Scene) error) error {
 	const op = "ask Stash for all scenes"
 	return c.list(ctx, listing{op, allScenesQuery, nil, pageSize}, after, func(scenes []*wireScene) (bool, error) {
 		out := make([]Scene, len(scenes))
 		for i, w := range scenes {
+			if w.unreadable != nil {
+				out[i] = Scene{ID: int64(w.ID), Err: w.unreadable}
+				continue
+			}
 			if !w.whole() {
 				return false, c.fail(ctx, op, errAnswer)
 			}
@@ -438,32 +489,16 @@ type listing struct {
 // list asks for page after page and calls page with each that is not empty, until
 // the last, or page returns false or an error. Every scene given to page has an id.
 func (c *Client) list(ctx context.Context, l listing, after int64, page func([]*wireScene) (more bool, err error)) error {
-	which := maps.Clone(l.which)
-	if which == nil {
-		which = map[string]any{}
-	}
+	doubt := doubt{c: c}
 	for {
-		which["id"] = map[string]any{"value": after, "modifier": "GREATER_THAN"}
-		var out struct {
-			FindScenes struct{ Scenes []*wireScene }
-		}
-		if err := c.query(ctx, l.op, l.query, map[string]any{"which": which, "size": l.size}, &out); err != nil {
+		scenes, err := c.page(ctx, l, after, l.size, &doubt)
+		if err != nil {
 			return err
-		}
-		scenes := out.FindScenes.Scenes
-		if scenes == nil { // an empty page is [], not null
-			return c.fail(ctx, l.op, errAnswer)
-		}
-		for _, s := range scenes {
-			// Whoever answers the same page again would keep us for ever.
-			if s == nil || int64(s.ID) <= after {
-				return c.fail(ctx, l.op, errAnswer)
-			}
-			after = int64(s.ID)
 		}
 		if len(scenes) == 0 {
 			return nil
 		}
+		after = int64(scenes[len(scenes)-1].ID)
 		if more, err := page(scenes); err != nil || !more {
 			return err
 		}
@@ -471,4 +506,67 @@ func (c *Client) list(ctx context.Context, l listing, after int64, page func([]*
 			return nil
 		}
 	}
+}
+
+// page asks for the first n scenes after an id. If Stash refuses, because it cannot read
+// one of them, it is asked for half as many, and so on: the one is told as unreadable.
+func (c *Client) page(ctx context.Context, l listing, after int64, n int, d *doubt) ([]*wireScene, error) {
+	scenes, err := c.ask(ctx, l, after, n)
+	var refused *refusal
+	switch {
+	case err == nil:
+		d.read(len(scenes))
+		return scenes, nil
+	case !errors.As(err, &refused):
+		return nil, err
+	}
+	if err := d.confirm(ctx, err, l.which); err != nil {
+		return nil, err
+	}
+	if n == 1 {
+		next, nerr := c.nextID(ctx, l, after)
+		if nerr != nil {
+			return nil, nerr
+		}
+		unreadable, err := d.unreadable(next, err)
+		return []*wireScene{{ID: id(next), unreadable: unreadable.Err}}, err
+	}
+	scenes, err = c.page(ctx, l, after, n/2, d)
+	if err != nil || len(scenes) < n/2 {
+		return scenes, err
+	}
+	rest, err := c.page(ctx, l, int64(scenes[len(scenes)-1].ID), n-n/2, d)
+	return append(scenes, rest...), err
+}
+
+// after is l's filter for scenes above an id.
+func (l listing) after(id int64) map[string]any {
+	which := maps.Clone(l.which)
+	if which == nil {
+		which = map[string]any{}
+	}
+	which["id"] = map[string]any{"value": id, "modifier": "GREATER_THAN"}
+	return which
+}
+
+// ask is one request for the first n scenes after an id.
+func (c *Client) ask(ctx context.Context, l listing, after int64, n int) ([]*wireScene, error) {
+	var out struct {
+		FindScenes struct{ Scenes []*wireScene }
+	}
+	if err := c.query(ctx, l.op, l.query, map[string]any{"which": l.after(after), "size": n}, &out); err != nil {
+		return nil, err
+	}
+	scenes := out.FindScenes.Scenes
+	if scenes == nil || len(scenes) > n { // an empty page is [], not null
+		return nil, c.fail(ctx, l.op, errAnswer)
+	}
+	for _, s := range scenes {
+		// Whoever answers the same page again would keep us for ever.
+		if s == nil || int64(s.ID) <= after {
+			return nil, c.fail(ctx, l.op, errAnswer)
+		}
+		after = int64(s.ID)
+	}
+	return scenes, nil
 }

@@ -24,6 +24,9 @@ func breaker(ctx context.Context, query func(context.Context, string, ...any) *s
 		return b, nil
 	}
 	b.OpenedAt, b.NextProbe = at(opened), at(next)
+	if err == nil && (oddTime(opened, next) || oddClass(b.Cause)) {
+		err = odd("a breaker")
+	}
 	return b, err
 }
 
@@ -96,6 +99,9 @@ func (s *Store) Outages(ctx context.Context, limit int) ([]Outage, error) {
 			return nil, s.explain(err)
 		}
 		o.Started, o.Ended = at(started), at(ended)
+		if oddTime(started, ended) || oddClass(o.Cause) {
+			return nil, s.explain(odd("an outage"))
+		}
 		all = append(all, o)
 	}
 	return all, s.explain(rows.Err())

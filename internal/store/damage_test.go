@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"os"
@@ -12,20 +13,21 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mattn/go-sqlite3"
+
 	"github.com/plexsync/plexsync/internal/job"
 )
 
-// use does with a database what a hook, a drain and a page do.
-func use(ctx context.Context, s *Store) error {
-	if _, err := s.Event(ctx, t0, job.Scene(3), "hook", "stash", none); err != nil {
-		return err
-	}
-	begun, err := s.BeginDrain(ctx, t0, "run-2", 24*time.Hour)
-	_ = begun
+// use does with a database what a hook, a drain and a page do. token is new.
+func use(ctx context.Context, s *Store, token string) error {
 	steps := []func() error{
-		func() error { return err },
+		func() error { _, err := s.Event(ctx, t0, job.Scene(3), "hook", "stash", none); return err },
+		func() error { _, err := s.BeginDrain(ctx, t0, token, 24*time.Hour); return err },
+		func() error { _, err := s.Meta(ctx, "client_id"); return err },
 		func() error { _, err := s.Counts(ctx, t0); return err },
 		func() error { _, err := s.Letters(ctx, job.Which{}, 1000, 0); return err },
+		func() error { _, err := s.LetterClasses(ctx); return err },
+		func() error { _, err := s.DeadScenes(ctx, 0, 1<<62); return err },
 		func() error { _, err := s.Jobs(ctx, 1000, 0); return err },
 		func() error {
 			current, err := s.Current(ctx)
@@ -55,7 +57,7 @@ func use(ctx context.Context, s *Store) error {
 		},
 		func() error { _, err := s.Revive(ctx, t0, job.Which{}); return err },
 		func() error {
-			jobs, err := s.Lease(ctx, t0.Add(time.Hour), 10, "run-2")
+			jobs, err := s.Lease(ctx, t0.Add(time.Hour), 10, token)
 			if err != nil {
 				return err
 			}
@@ -69,7 +71,7 @@ func use(ctx context.Context, s *Store) error {
 			}
 			return s.Finish(ctx, t0, ended...)
 		},
-		func() error { _, err := s.EndDrain(ctx, t0, job.Run{Token: "run-2"}, false); return err },
+		func() error { _, err := s.EndDrain(ctx, t0, job.Run{Token: token}, false); return err },
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {
@@ -131,9 +133,18 @@ func filled(t testing.TB) []byte {
 	return data
 }
 
-// damaged opens a file with these contents and uses it, as processes do, until it
-// works; it reports whether it had to be replaced.
-func damaged(t testing.TB, data []byte) (replaced bool) {
+// fate is what became of a damaged file.
+type fate int
+
+const (
+	untouched fate = iota
+	mended         // it stays, without some of its rows
+	setAside
+)
+
+// damaged opens a file with these contents and uses it, as processes do, until it works,
+// and returns what became of it.
+func damaged(t testing.TB, data []byte) fate {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
@@ -147,15 +158,14 @@ func damaged(t testing.TB, data []byte) (replaced bool) {
 		if after, _ := os.ReadFile(path); !bytes.Equal(after, data) {
 			t.Error("the file of a newer version was changed")
 		}
-		return false
+		return untouched
 	}
 	if err != nil {
 		t.Fatalf("it cannot be opened: %v", err)
 	}
-	defer func() { s.Close() }()
-	for range 2 {
-		if s.SetAside != "" {
-			replaced = true
+	for attempt := range 3 {
+		aside := s.SetAside != ""
+		if aside {
 			if _, err := os.Stat(s.SetAside); err != nil {
 				t.Errorf("the damaged file was not kept: %v", err)
 			}
@@ -163,28 +173,41 @@ func damaged(t testing.TB, data []byte) (replaced bool) {
 				t.Errorf("no compare is queued: %v, %v", j, err)
 			}
 		}
-		err := use(ctx, s)
+		err := use(ctx, s, fmt.Sprint("run of attempt ", attempt))
 		if err == nil {
-			return replaced
+			told, err := s.Notices(ctx)
+			// Nothing was found the first time if it took a second one.
+			if changed := aside || attempt == 1; err != nil || changed != (len(told) > 0) || len(told) > 2 {
+				t.Errorf("told %q, %v", told, err)
+			}
+			s.Close()
+			switch {
+			case aside:
+				return setAside
+			case attempt > 0:
+				return mended
+			}
+			return untouched
 		}
-		if !Damaged(err) || !errors.Is(err, job.ErrStore) || replaced {
-			t.Fatalf("it fails (replaced: %v): %v", replaced, err)
+		if !Damaged(err) || !errors.Is(err, job.ErrStore) {
+			t.Fatalf("attempt %d fails: %v", attempt, err)
 		}
 		if s, err = s.Replace(ctx, t0); err != nil {
-			t.Fatalf("it cannot be replaced: %v", err)
+			t.Fatalf("it cannot be mended: %v", err)
 		}
 	}
-	t.Fatal("it does not work")
-	return replaced
+	t.Fatalf("it does not work: %v", use(ctx, s, "another run"))
+	return untouched
 }
 
 func TestADamagedDatabaseIsReplacedWhereverTheDamageIs(t *testing.T) {
+	slow(t, "damages every page of a database")
 	whole := filled(t)
-	if damaged(t, whole) {
+	if damaged(t, whole) != untouched {
 		t.Fatal("a whole one is replaced")
 	}
 	for _, n := range []int{1, 99, 100, 4096, 4097, len(whole) / 2, len(whole) - 1} {
-		if !damaged(t, whole[:n]) {
+		if damaged(t, whole[:n]) == untouched {
 			t.Logf("cut to %d bytes, it still works", n)
 		}
 	}
@@ -194,7 +217,7 @@ func TestADamagedDatabaseIsReplacedWhereverTheDamageIs(t *testing.T) {
 		for i := range 4096 {
 			data[page*4096+i] = byte(i*7 + page)
 		}
-		if damaged(t, data) {
+		if damaged(t, data) == setAside {
 			replaced++
 		}
 	}
@@ -203,18 +226,39 @@ func TestADamagedDatabaseIsReplacedWhereverTheDamageIs(t *testing.T) {
 	}
 }
 
-// TestADatabaseWithForeignContentsIsReplaced: each is a whole SQLite file.
-func TestADatabaseWithForeignContentsIsReplaced(t *testing.T) {
-	for name, change := range map[string]string{
-		"another program's":          `DROP TABLE job; DROP TABLE drain; CREATE TABLE job (x)`,
-		"an older number":            `PRAGMA user_version = 0`,
-		"no drain":                   `DROP TABLE drain`,
-		"text where a time was":      `UPDATE job SET due_at = 'soon', first_event_at = 'x'`,
-		"a name where an id was":     `UPDATE OR IGNORE dead_letter SET subject_id = 'Jane' WHERE id = 1`,
-		"no row in drain":            `DELETE FROM drain`,
-		"half of the migrations":     `DROP TABLE missing; PRAGMA user_version = 1; DROP TABLE job`,
-		"bytes where a text was":     `UPDATE dead_letter SET history = x'FFFE'; UPDATE pushed SET refs = x'00', base = x'00'`,
-		"numbers that make no sense": `UPDATE job SET due_at = 9223372036854775807, generation = -5, attempt = -1; UPDATE breaker SET next_probe = -9223372036854775808`,
+// TestADatabaseWithForeignContentsWorks: each is a whole SQLite file, which is only set
+// aside if it is not PlexSync's any more.
+func TestADatabaseWithForeignContentsWorks(t *testing.T) {
+	for name, c := range map[string]struct {
+		change string
+		want   fate
+	}{
+		"another program's":                {`DROP TABLE job; DROP TABLE drain; CREATE TABLE job (x)`, setAside},
+		"an older number":                  {`PRAGMA user_version = 0`, setAside},
+		"a number below zero":              {`PRAGMA user_version = -7`, setAside},
+		"a newer number":                   {`PRAGMA user_version = 999; DROP TABLE job`, untouched},
+		"no drain":                         {`DROP TABLE drain`, setAside},
+		"a column less":                    {`ALTER TABLE pushed DROP COLUMN seen`, setAside},
+		"half of the migrations":           {`DROP TABLE missing; PRAGMA user_version = 1; DROP TABLE job`, setAside},
+		"a trigger that breaks":            {`CREATE TRIGGER x AFTER INSERT ON job BEGIN SELECT no_such_function(); END`, setAside},
+		"a view in a table's place":        {`DROP TABLE item; CREATE VIEW item AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n`, setAside},
+		"an index more":                    {`CREATE INDEX mine ON job (last_error)`, untouched},
+		"text where a time was":            {`UPDATE job SET due_at = 'soon', first_event_at = 'x'`, mended},
+		"a name where an id was":           {`UPDATE OR IGNORE dead_letter SET subject_id = 'Jane' WHERE id = 1`, mended},
+		"no row in drain":                  {`DELETE FROM drain`, mended},
+		"a text in drain":                  {`UPDATE drain SET checked_at = 'yesterday'`, mended},
+		"bytes where a text was":           {`UPDATE pushed SET refs = x'00', base = x'00'`, mended},
+		"a class in capitals":              {`UPDATE dead_letter SET class = 'Fatal!' WHERE id = 2`, mended},
+		"a kind that there is not":         {`UPDATE dead_letter SET kind = 'gallery' WHERE id = 2`, mended},
+		"a history that is no JSON":        {`UPDATE dead_letter SET history = '[{' WHERE id = 3`, mended},
+		"a base that is no JSON":           {`UPDATE pushed SET base = '{"scalars"' WHERE scene_id = 3`, mended},
+		"a letter of the year 300,000,000": {`UPDATE dead_letter SET died_at = 9223372036854775807 WHERE id = 1`, mended},
+		"a run before the flood":           {`UPDATE run SET started_at = -9223372036854775808`, mended},
+		"a text in the history":            {`INSERT INTO outage (system, started_at, cause, message, waited) VALUES ('plex', 'x', 'busy', '', 'many')`, mended},
+		"a huge error":                     {`UPDATE dead_letter SET error = CAST(zeroblob(100000000) AS TEXT) WHERE id = 1`, mended},
+		"a huge number of bytes":           {`UPDATE dead_letter SET title = zeroblob(100000000) WHERE id = 1`, mended},
+		"a huge base":                      {`UPDATE pushed SET base = CAST(zeroblob(50000000) AS TEXT) WHERE scene_id = 2`, mended},
+		"numbers that make no sense":       {`UPDATE job SET due_at = 9223372036854775807, generation = -5, attempt = -1; UPDATE breaker SET next_probe = -9223372036854775808`, mended},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
@@ -222,8 +266,8 @@ func TestADatabaseWithForeignContentsIsReplaced(t *testing.T) {
 			if err := os.WriteFile(path, filled(t), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			db := sql.OpenDB(connector{"file:" + path})
-			if _, err := db.Exec(change); err != nil {
+			db := sql.OpenDB(&sqlConnector{"file:" + path})
+			if _, err := db.Exec(c.change); err != nil {
 				t.Fatal(err)
 			}
 			db.Close()
@@ -231,10 +275,18 @@ func TestADatabaseWithForeignContentsIsReplaced(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			damaged(t, data)
+			if got := damaged(t, data); got != c.want {
+				t.Errorf("its fate is %v, want %v", got, c.want)
+			}
 		})
 	}
 }
+
+// sqlConnector is another program's connection, without our limits.
+type sqlConnector struct{ dsn string }
+
+func (c sqlConnector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
+func (c sqlConnector) Driver() driver.Driver                        { return &sqlite3.SQLiteDriver{} }
 
 // TestAFullDiskIsNamedAndLosesNothing: the database may not grow, as on a disk that
 // is full; then there is room again.
@@ -286,7 +338,7 @@ func TestAnOlderDatabaseIsMigratedWithItsContents(t *testing.T) {
 	if _, live, err := s.Job(ctx, job.Scene(7)); err != nil || !live || s.SetAside != "" {
 		t.Errorf("the job is lost: %v, set aside %q", err, s.SetAside)
 	}
-	if err := use(ctx, s); err != nil {
+	if err := use(ctx, s, "run-2"); err != nil {
 		t.Error(err)
 	}
 }
@@ -300,6 +352,9 @@ func FuzzDatabaseFile(f *testing.F) {
 		f.Add(uint32(at), []byte{1, 2, 3, 4, 5, 6, 7, 8}, uint32(0))
 	}
 	f.Add(uint32(0), []byte(nil), uint32(5000))
+	for _, page := range []int{1, 2, 3, 4, 8, 12, 20} {
+		f.Add(uint32(page*4096), whole[:4096], uint32(0)) // a page in the place of another
+	}
 	f.Fuzz(func(t *testing.T, at uint32, with []byte, cut uint32) {
 		data := bytes.Clone(whole)
 		copy(data[int(at)%len(data):], with)

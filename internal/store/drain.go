@@ -195,6 +195,9 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]job.Run, error) {
 			return nil, s.explain(err)
 		}
 		r.Started, r.Ended = at(started), at(ended)
+		if oddTime(started, ended) {
+			return nil, s.explain(odd("a run"))
+		}
 		runs = append(runs, r)
 	}
 	return runs, s.explain(rows.Err())

@@ -35,6 +35,9 @@ func (s *Server) Sections(ctx context.Context) ([]job.Section, error) {
 			return nil, s.explain(err)
 		}
 		x.Full, x.Since = at(full), at(since)
+		if oddTime(full, since) {
+			return nil, s.explain(odd("a library in the index"))
+		}
 		all = append(all, x)
 	}
 	return all, s.explain(rows.Err())
@@ -228,8 +231,10 @@ func (s *Server) Candidates(ctx context.Context, lookups ...job.Lookup) (parts [
 		}
 		parts = append(parts, found...)
 	}
-	if len(parts) > 0 {
-		return distinct(parts), false, nil // a path is certain, names are not asked
+	// A path is certain, and names are not asked, unless all that has it stands back for
+	// another part.
+	if slices.ContainsFunc(parts, func(p job.Part) bool { return !p.Trashed && !p.Optimized }) {
+		return distinct(parts), false, nil
 	}
 	for _, l := range lookups {
 		found, err := s.parts(ctx, `base_key = ? ORDER BY size = ? DESC, parent_key = ? DESC, rating_key LIMIT ?`,

@@ -84,6 +84,9 @@ func (s *Store) letters(ctx context.Context, cond string, args []any, limit, off
 			return nil, s.explain(err)
 		}
 		l.FirstEvent, l.LastEvent, l.Died = at(first), at(last), at(died)
+		if oddSubject(l.Subject) || oddClass(l.Class) || oddTime(first, last, died) || oddJSON([]byte(history)) {
+			return nil, s.explain(odd("a dead letter"))
+		}
 		if json.Unmarshal([]byte(history), &l.History) != nil {
 			l.History = nil // it is for people only
 		}

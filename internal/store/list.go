@@ -145,6 +145,9 @@ func (s *Store) LetterClasses(ctx context.Context) (map[job.Class]int, error) {
 		if err := rows.Scan(&class, &n); err != nil {
 			return nil, s.explain(err)
 		}
+		if oddClass(class) {
+			return nil, s.explain(odd("the class of a dead letter"))
+		}
 		all[class] = n
 	}
 	return all, s.explain(rows.Err())

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,7 +12,11 @@ import (
 
 // Lock is an operating system lock on a file in the data folder. The kernel
 // frees it when the process ends, however it ends, so it is never stale.
-type Lock struct{ f *os.File }
+type Lock struct {
+	f *os.File
+	// shared: the file has another name as well, perhaps elsewhere.
+	shared bool
+}
 
 // The locks of the data folder.
 const (
@@ -29,9 +35,23 @@ func TryLock(dir, name string) (*Lock, error) { return lockFile(dir, name, true)
 // lockFile takes the named lock, for itself alone or shared with others that do not.
 func lockFile(dir, name string, alone bool) (*Lock, error) {
 	path := filepath.Join(dir, name)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	var f *os.File
+	var err error
+	if alone {
+		f, err = createFile(dir, path)
+	} else {
+		f, err = os.OpenFile(path, os.O_RDONLY|noFollow, 0)
+	}
 	if err != nil {
-		return nil, folderError(err, path)
+		return nil, lockError(err, path)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s: %w", path, errLink)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
 	}
 	ok, err := tryLock(f, alone)
 	if err != nil {
@@ -42,11 +62,22 @@ func lockFile(dir, name string, alone bool) (*Lock, error) {
 		f.Close()
 		return nil, nil
 	}
-	return &Lock{f}, nil
+	return &Lock{f, shared(info)}, nil
 }
 
-// Held reports whether some process holds the named lock right now. To find out it
-// shares the lock for an instant: any number may ask at once without misleading each
+// lockError explains why a lock cannot be used.
+func lockError(err error, path string) error {
+	if errors.Is(err, errLink) {
+		return err
+	}
+	if errors.Is(err, fs.ErrPermission) && exists(path) {
+		return fmt.Errorf("%w. Another user, such as root, created it: delete it, or change its owner to Stash's user", err)
+	}
+	return folderError(err, path)
+}
+
+// Held reports whether some process holds the named lock right now; nobody holds one that
+// was never taken. To find out it shares the lock for an instant: any number may ask at once without misleading each
 // other, but whoever wants to have it must try more than once ([WaitLock]).
 func Held(dir, name string) bool {
 	l, err := lockFile(dir, name, false)
@@ -80,8 +111,12 @@ func WaitLock(ctx context.Context, dir, name string, patience time.Duration) (*L
 	}
 }
 
-// Note writes text into the lock's file, for people and tests: who holds it.
+// Note writes text into the lock's file, for people and tests: who holds it. A file that
+// has another name may be somebody's, and is left as it is.
 func (l *Lock) Note(text string) error {
+	if l.shared {
+		return nil
+	}
 	if err := l.f.Truncate(0); err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -27,11 +28,17 @@ type row struct {
 type model struct {
 	jobs    map[job.Subject]row
 	letters map[job.Subject]job.Class
+	spool   map[job.Subject]bool
 }
+
+// killedAt is what a taker panics with in place of being killed.
+type killedAt string
 
 // TestQueueBehavesAsItsModel drives the queue with random events, leases, ends of
 // attempts, kills, revivals and clock jumps, and compares it with the model after
-// every step.
+// every step. The database may refuse an event, which then goes to the spool, and who
+// takes it in may be killed: an event is in the queue, in the spool, or was refused
+// with an error, and never nowhere.
 func TestQueueBehavesAsItsModel(t *testing.T) {
 	ctx := context.Background()
 	rapid.Check(t, func(t *rapid.T) {
@@ -46,7 +53,7 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		m := model{jobs: map[job.Subject]row{}, letters: map[job.Subject]job.Class{}}
+		m := model{jobs: map[job.Subject]row{}, letters: map[job.Subject]job.Class{}, spool: map[job.Subject]bool{}}
 		var leased []job.Job // what workers hold, perhaps no longer rightly
 		n := 0
 		token := func() string { n++; return fmt.Sprint("token-", n) }
@@ -77,6 +84,71 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 				_, err := s.Event(ctx, now, sub, token(), "", func() bool { return false })
 				fail(err)
 				event(sub, job.PriorityEvent)
+			},
+			"an event that the database refuses": func(t *rapid.T) {
+				sub := subject.Draw(t, "subject")
+				first, err := Spool(dir, sub)
+				fail(err)
+				if want := len(m.spool) == 0; first != want {
+					t.Fatalf("%v is the first in the spool: %v, want %v", sub, first, want)
+				}
+				m.spool[sub] = true
+			},
+			"an event that nothing takes": func(t *rapid.T) {
+				spool := filepath.Join(dir, SpoolDir)
+				fail(os.Rename(spool, spool+"-away"))
+				fail(os.WriteFile(spool, nil, 0o600)) // no folder
+				if _, err := Spool(dir, subject.Draw(t, "subject")); err == nil {
+					t.Fatal("an event that is nowhere was not refused")
+				}
+				fail(os.Remove(spool))
+				fail(os.Rename(spool+"-away", spool))
+			},
+			"take the spool": func(t *rapid.T) {
+				n, err := s.TakeSpool(ctx, now)
+				fail(err)
+				if n < len(m.spool) { // more, if some were taken in part
+					t.Fatalf("took %d of %d events", n, len(m.spool))
+				}
+				for sub := range m.spool {
+					event(sub, job.PriorityEvent)
+				}
+				m.spool = map[job.Subject]bool{}
+			},
+			"kill who takes the spool": func(t *rapid.T) {
+				if len(m.spool) == 0 {
+					t.Skip("the spool is empty")
+				}
+				point := rapid.SampledFrom([]string{"spool: claimed", "spool: queued", "spool: removed"}).Draw(t, "point")
+				killed := false
+				func() {
+					defer func() {
+						p := recover()
+						if killed = p == killedAt(point); p != nil && !killed {
+							panic(p)
+						}
+					}()
+					s.points = func(at string) {
+						if at == point {
+							panic(killedAt(at))
+						}
+					}
+					s.TakeSpool(ctx, now)
+				}()
+				s.points = nil
+				if !killed && point != "spool: claimed" { // all may have been claimed before
+					t.Fatalf("it was not killed at %q", point)
+				}
+				if point != "spool: claimed" || !killed {
+					for sub := range m.spool {
+						event(sub, job.PriorityEvent)
+					}
+				}
+				if left := spooled(t, dir); point == "spool: removed" {
+					m.spool = left // one file less; whichever it was, its event is queued
+				} else if !killed {
+					m.spool = map[job.Subject]bool{}
+				}
 			},
 			"queue in bulk": func(t *rapid.T) {
 				subs := rapid.SliceOfN(subject, 1, 5).Draw(t, "subjects")
@@ -215,6 +287,9 @@ func TestQueueBehavesAsItsModel(t *testing.T) {
 				}
 				if len(letters) != len(dead) || !maps.Equal(dead, m.letters) {
 					t.Fatalf("letters:\n%v\nmodel:\n%v", letters, m.letters)
+				}
+				if got := spooled(t, dir); !maps.Equal(got, m.spool) {
+					t.Fatalf("spool:\n%v\nmodel:\n%v", got, m.spool)
 				}
 			},
 		})

@@ -20,10 +20,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -35,18 +33,25 @@ import (
 // FileName is the database's name in the data folder.
 const FileName = "plexsync.db"
 
-// busyTimeout is how long a process waits for the others' transactions. Those
-// are short; hundreds of hooks at once on a slow disk are what it is for.
+// busyTimeout is how long a process waits for the others' transactions, unless
+// [Patience] says otherwise. Those are short; hundreds of processes at once on a slow
+// disk are what it is for.
 const busyTimeout = 30 * time.Second
 
 // Store is an open database. Its methods may be called from several goroutines;
 // they share one connection and so run one after another.
 type Store struct {
-	db   *sql.DB
-	dir  string
-	path string
-	file os.FileInfo // of the file that is open
-	// SetAside is the name under which a damaged database was kept when this one
+	db       *sql.DB
+	dir      string
+	path     string
+	file     os.FileInfo // of the file that is open
+	owner    account     // of the folder
+	patience time.Duration
+	hasty    bool
+	// reindexed is what was wrong with an index that was made anew; "" if nothing was.
+	reindexed string
+	points    func(string) // for tests that kill the process at a named point; nil = none
+	// SetAside is the name under which this process kept a damaged database when this one
 	// was begun in its place; empty if none was.
 	SetAside string
 }
@@ -54,52 +59,64 @@ type Store struct {
 // Dir is the data folder.
 func (s *Store) Dir() string { return s.dir }
 
+// at marks a point at which a killed process must leave nothing that the next one cannot
+// put right.
+func (s *Store) at(point string) {
+	if s.points != nil {
+		s.points(point)
+	}
+}
+
+// Option changes how [Open] goes about it.
+type Option func(*Store)
+
+// Patience is how long to wait for other processes, also later on; 30 s unless set.
+func Patience(d time.Duration) Option { return func(s *Store) { s.patience = d } }
+
+// Hasty is for a process that somebody waits for: it makes and migrates a database, but
+// to repair one takes too long. A damaged file is an error ([Damaged]), and left to the
+// next process.
+func Hasty() Option { return func(s *Store) { s.hasty = true } }
+
 // Open opens the database in dir and brings it to the current schema. The folder
 // (0700) and the file (0600) are made if they do not exist. Any number of
-// processes may do this at once on a new folder. A database that is damaged is
-// kept under another name, a new one is begun, and a job for the whole library
-// is queued in it; one of a newer PlexSync is refused and left alone.
-func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, folderError(err, dir)
+// processes may do this at once on a new folder. One that is damaged, or lost, is mended
+// as [Store.Replace] says; one of a newer PlexSync is refused and left alone.
+func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*Store, error) {
+	owner, note, err := checkFolder(dir)
+	if err != nil {
+		return nil, err
 	}
-	s := &Store{dir: dir, path: filepath.Join(dir, FileName)}
-	err := s.open(ctx)
-	if err == nil {
+	s := &Store{dir: dir, path: filepath.Join(dir, FileName), owner: owner, patience: busyTimeout}
+	for _, o := range options {
+		o(s)
+	}
+	if note != "" {
+		defer func() {
+			if s.db != nil {
+				s.notice(ctx, note)
+			}
+		}()
+	}
+	if err = s.open(ctx); err == nil {
 		return s, nil
 	}
 	var newer *newerError
-	if !errors.Is(err, errMigrate) && !Damaged(err) || errors.As(err, &newer) {
+	if !errors.Is(err, errMigrate) && (!Damaged(err) || s.hasty) || errors.As(err, &newer) {
 		return nil, s.explain(err)
 	}
 	// One process at a time makes, migrates or replaces the file; the others
 	// wait here and then find it done.
-	lock, lerr := WaitLock(ctx, dir, openLock, busyTimeout)
+	lock, lerr := WaitLock(ctx, dir, openLock, s.patience)
 	if lerr != nil {
-		return nil, lerr
+		return nil, s.explain(lerr)
 	}
 	if lock == nil {
-		return nil, fmt.Errorf("%s: another process has been setting it up for %s. If none runs, restart Stash", s.path, busyTimeout)
+		return nil, s.explain(errBusy)
 	}
 	defer lock.Release()
-	err = s.open(ctx)
-	if Damaged(err) {
-		if err = s.setAside(now); err != nil {
-			return nil, err
-		}
-		err = s.open(ctx)
-	}
-	if errors.Is(err, errMigrate) {
-		// A file that says it is older, but into which the newer tables do not fit, is
-		// damaged too.
-		if err = s.create(ctx, now); Damaged(err) || errors.Is(err, errMigration) {
-			if err = s.setAside(now); err == nil {
-				err = s.create(ctx, now)
-			}
-		}
-		if err == nil {
-			err = s.open(ctx)
-		}
+	if err = s.open(ctx); err != nil {
+		err = s.mend(ctx, now, false)
 	}
 	if err != nil {
 		return nil, s.explain(err)
@@ -110,6 +127,9 @@ func Open(ctx context.Context, dir string, now time.Time) (*Store, error) {
 // Close closes the database. A hook does not call it: the last connection to
 // close pays for a checkpoint, and exiting does no harm.
 func (s *Store) Close() error { return s.db.Close() }
+
+// errBusy says that another process holds the open lock.
+var errBusy = errors.New("another process has been setting it up for a while. If none runs, restart Stash")
 
 // errMigrate says that the file is new or has an older schema.
 var errMigrate = errors.New("the database has to be made or migrated")
@@ -136,9 +156,12 @@ func (s *Store) open(ctx context.Context) error {
 		s.db.Close()
 		s.db = nil
 	}
-	info, err := os.Stat(s.path)
+	info, err := os.Lstat(s.path)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
 		return errMigrate
+	}
+	if err == nil {
+		err = plain(s.path, info, s.owner)
 	}
 	if err != nil {
 		return err
@@ -164,12 +187,12 @@ func (s *Store) open(ctx context.Context) error {
 	return nil
 }
 
-// create makes the file if need be and runs the migrations that it lacks, each
-// in its own transaction. The caller holds the open lock.
-func (s *Store) create(ctx context.Context, now time.Time) error {
+// create makes the file if need be and runs the migrations that it lacks. The caller
+// holds the open lock.
+func (s *Store) create(ctx context.Context) error {
 	// SQLite would make the file with the umask's mode; its WAL and shared memory
 	// files take the mode of the database.
-	f, err := os.OpenFile(s.path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := createFile(s.dir, s.path)
 	if err != nil {
 		return err
 	}
@@ -185,6 +208,16 @@ func (s *Store) create(ctx context.Context, now time.Time) error {
 	if mode != "wal" {
 		return fmt.Errorf("this disk cannot hold a shared database (journal mode %q). The folder must be on a local disk, not on a network share", mode)
 	}
+	if err := migrate(ctx, db); err != nil {
+		return err
+	}
+	// Made while there is room for it. Who needs it and does not find it makes it too.
+	makeDir(s.dir, SpoolDir)
+	return nil
+}
+
+// migrate runs the migrations that a database lacks, each in its own transaction.
+func migrate(ctx context.Context, db *sql.DB) error {
 	var version int
 	if err := db.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
 		return err
@@ -202,12 +235,6 @@ func (s *Store) create(ctx context.Context, now time.Time) error {
 				}
 				return fmt.Errorf("migration %d: %w", v, err)
 			}
-			if v == 1 && s.SetAside != "" {
-				// Everything in the old file can be learnt again from Stash.
-				if err := enqueue(ctx, tx, now, job.Library(), job.PriorityBulk); err != nil {
-					return err
-				}
-			}
 			_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version=%d`, v))
 			return err
 		})
@@ -224,12 +251,8 @@ const statements = 64
 
 // connect prepares a pool of one connection; nothing is opened yet.
 func (s *Store) connect() *sql.DB {
-	path := filepath.ToSlash(s.path)
-	if !strings.HasPrefix(path, "/") {
-		path = "/" + path // file:///C:/…
-	}
-	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: path}).String() +
-		fmt.Sprintf("?mode=rw&_txlock=immediate&_busy_timeout=%d&_synchronous=FULL&_stmt_cache_size=%d", busyTimeout.Milliseconds(), statements)
+	dsn := fileURL(s.path) + fmt.Sprintf("?mode=rw&_txlock=immediate&_busy_timeout=%d&_synchronous=FULL&_stmt_cache_size=%d",
+		s.patience.Milliseconds(), statements)
 	db := sql.OpenDB(connector{dsn})
 	db.SetMaxOpenConns(1)
 	return db
@@ -238,87 +261,16 @@ func (s *Store) connect() *sql.DB {
 // connector opens connections without registering a driver by name.
 type connector struct{ dsn string }
 
-func (c connector) Connect(context.Context) (driver.Conn, error) { return c.Driver().Open(c.dsn) }
-func (c connector) Driver() driver.Driver                        { return &sqlite3.SQLiteDriver{} }
-
-// setAside renames a damaged database and its side files.
-func (s *Store) setAside(now time.Time) error {
-	name := fmt.Sprintf("%s.damaged-%s", s.path, now.UTC().Format("20060102-150405"))
-	for i := 2; exists(name); i++ {
-		name = fmt.Sprintf("%s.damaged-%s-%d", s.path, now.UTC().Format("20060102-150405"), i)
+func (c connector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.Driver().Open(c.dsn)
+	if own, ok := conn.(*sqlite3.SQLiteConn); ok {
+		// No value of ours is near it: a file that holds one costs no memory.
+		own.SetLimit(sqlite3.SQLITE_LIMIT_LENGTH, maxValue)
 	}
-	if err := os.Rename(s.path, name); err != nil {
-		return fmt.Errorf("%s is damaged and cannot be set aside: %w", s.path, err)
-	}
-	for _, side := range []string{"-wal", "-shm"} {
-		if err := os.Rename(s.path+side, name+side); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is damaged and cannot be set aside: %w", s.path+side, err)
-		}
-	}
-	s.SetAside = name
-	return nil
+	return conn, err
 }
 
-func exists(path string) bool {
-	_, err := os.Lstat(path)
-	return err == nil
-}
-
-// errGarbage says that a row holds what this program never wrote.
-var errGarbage = errors.New("it holds values that PlexSync never wrote")
-
-// Damaged reports whether err says that the file is not a whole database of
-// PlexSync's. Close the store and [Open] it again: that sets the file aside,
-// provided the damage shows at opening; otherwise use [Store.Replace].
-func Damaged(err error) bool {
-	if errors.Is(err, errGarbage) {
-		return true
-	}
-	var e sqlite3.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code {
-	case sqlite3.ErrCorrupt, sqlite3.ErrNotADB, sqlite3.ErrFormat, sqlite3.ErrMismatch:
-		return true
-	case sqlite3.ErrError:
-		// Our statements are fixed and fit our schema.
-		return slices.ContainsFunc([]string{"no such", "has no column", "malformed", "unsupported file format", "already exists", "already another"},
-			func(text string) bool { return strings.Contains(e.Error(), text) })
-	}
-	return false
-}
-
-// Replace sets the database aside although it could be opened, because using it
-// showed that it is damaged, and opens a new one. s is closed. If another process
-// has replaced it already, that one's is opened.
-func (s *Store) Replace(ctx context.Context, now time.Time) (*Store, error) {
-	n := &Store{dir: s.dir, path: s.path}
-	s.Close()
-	lock, err := WaitLock(ctx, n.dir, openLock, busyTimeout)
-	if err != nil {
-		return nil, err
-	}
-	if lock == nil {
-		return nil, fmt.Errorf("%s is damaged, and another process keeps it locked", n.path)
-	}
-	defer lock.Release()
-	if now, err := os.Stat(n.path); err != nil || s.file == nil || !os.SameFile(now, s.file) {
-		if err := n.open(ctx); err == nil {
-			return n, nil
-		}
-	}
-	if err := n.setAside(now); err != nil {
-		return nil, err
-	}
-	if err := n.create(ctx, now); err != nil {
-		return nil, n.explain(err)
-	}
-	if err := n.open(ctx); err != nil {
-		return nil, n.explain(err)
-	}
-	return n, nil
-}
+func (c connector) Driver() driver.Driver { return &sqlite3.SQLiteDriver{} }
 
 // failure is an error of the database: it is a job.ErrStore.
 type failure struct {
@@ -329,6 +281,20 @@ type failure struct {
 func (e *failure) Error() string        { return fmt.Sprintf("database %s: %v%s", e.path, e.err, e.hint) }
 func (e *failure) Unwrap() error        { return e.err }
 func (e *failure) Is(target error) bool { return target == job.ErrStore }
+
+// Soon reports whether the fault may end at any moment, with nothing to mend but what
+// another program or a full disk is to blame for.
+func (e *failure) Soon() bool {
+	var s sqlite3.Error
+	if errors.As(e.err, &s) {
+		switch s.Code {
+		case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrFull, sqlite3.ErrIoErr, sqlite3.ErrProtocol:
+			return true
+		}
+		return false
+	}
+	return errors.Is(e.err, errBusy) || outOfSpace(e.err)
+}
 
 // explain turns an error of SQLite or the file system into one that names the
 // file and what to do.
@@ -432,7 +398,7 @@ func (s *Store) Check(ctx context.Context) error {
 		return s.explain(err)
 	}
 	if verdict != "ok" {
-		return fmt.Errorf("database %s is damaged: %s. Stop Stash, delete the file and start the task \"Sync all scenes\"; nothing that Stash knows is lost", s.path, verdict)
+		return fmt.Errorf("database %s is damaged: %s. PlexSync repairs it when a run meets the damage; nothing that Stash knows is lost", s.path, verdict)
 	}
 	return s.SetMeta(ctx, "checked", "yes")
 }

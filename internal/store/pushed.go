@@ -21,6 +21,9 @@ func scanPushed(rows *sql.Rows) (job.Pushed, error) {
 		&posterAt, &p.ArtHash, &p.Thumb, &refs, &pushedAt, &p.Seen, &p.Unread, &p.Contested)
 	p.Duration = time.Duration(duration) * time.Millisecond
 	p.PosterAt, p.At, p.Refs = at(posterAt), at(pushedAt), parseRefs(refs)
+	if err == nil && (p.Key == "" || p.Scene < 0 || oddTime(posterAt, pushedAt) || oddJSON(p.Base) || oddJSON(p.Intent)) {
+		err = odd("the state of an item")
+	}
 	return p, err
 }
 
@@ -161,6 +164,9 @@ func (s *Store) DeadScenes(ctx context.Context, after, last int64) (map[int64]jo
 		var class job.Class
 		if err := rows.Scan(&id, &class); err != nil {
 			return nil, s.explain(err)
+		}
+		if oddClass(class) {
+			return nil, s.explain(odd("the class of a dead letter"))
 		}
 		all[id] = class
 	}

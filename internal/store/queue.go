@@ -21,8 +21,12 @@ const maxAhead = 2 * time.Hour
 // historyLength is how many attempts a job and its letter remember.
 const historyLength = 10
 
-// maxErrorText bounds a stored error, in bytes.
-const maxErrorText = 2000
+// maxErrorText bounds a stored error or title, maxPath a path that is stored for people,
+// in bytes.
+const (
+	maxErrorText = 2000
+	maxPath      = 8000
+)
 
 // enqueueAtOnce is how many subjects are queued in one transaction.
 const enqueueAtOnce = 5000
@@ -64,6 +68,9 @@ func scanJob(row interface{ Scan(...any) error }) (job.Job, error) {
 	err := row.Scan(&j.ID, &j.Subject.Kind, &j.Subject.ID, &j.Priority, &j.Attempt, &j.Missing, &due, &j.Token,
 		&j.Generation, &first, &last, &j.LastClass, &j.LastError)
 	j.DueAt, j.FirstEvent, j.LastEvent = at(due), at(first), at(last)
+	if err == nil && (oddSubject(j.Subject) || oddTime(due, first, last) || oddClass(j.LastClass)) {
+		err = odd("a queued job")
+	}
 	return j, err
 }
 
@@ -242,7 +249,7 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 				class = excluded.class, error = excluded.error, attempts = excluded.attempts,
 				title = excluded.title, path = excluded.path,
 				last_event_at = excluded.last_event_at, died_at = excluded.died_at, history = excluded.history`,
-			string(o.Class), cut(o.Error, maxErrorText), attempts, e.Title, e.Path, ms(now), history, e.Job.ID); err != nil {
+			string(o.Class), cut(o.Error, maxErrorText), attempts, cut(e.Title, maxErrorText), cut(e.Path, maxPath), ms(now), history, e.Job.ID); err != nil {
 			return err
 		}
 		return exec(ctx, tx, `DELETE FROM job WHERE id = ?`, e.Job.ID)
@@ -340,6 +347,9 @@ func (s *Store) Counts(ctx context.Context, now time.Time) (job.Counts, error) {
 func (s *Store) NewestEvent(ctx context.Context) (time.Time, error) {
 	var last sql.NullInt64
 	err := s.db.QueryRowContext(ctx, `SELECT max(last_event_at) FROM job`).Scan(&last)
+	if err == nil && oddTime(last.Int64) {
+		err = odd("the time of an event")
+	}
 	return at(last.Int64), s.explain(err)
 }
 

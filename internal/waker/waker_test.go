@@ -22,6 +22,12 @@ type fake struct {
 	tasks    bool // Stash works tasks of others while nothing waits
 	busy     bool // Stash works somebody else's task
 	task     int  // the drain that stands in Stash's list; 0 = none
+	lookErr  error
+	askErr   error         // of the database
+	session  time.Duration // Stash refuses who does not ask for so long; 0 = never
+	running  string        // the task that Stash works
+	cancel   string        // the one that a person stopped
+	heard    time.Time     // when Stash was last asked
 
 	looks, asked, probes, beside, awaits int
 	askedAt                              []time.Time
@@ -39,10 +45,23 @@ func (f *fake) Look(context.Context) (State, error) {
 	if at := f.state.Counts.NextDue; !at.IsZero() && !at.After(now) {
 		f.state.Counts.Due, f.state.Counts.NextDue = f.state.Counts.Queued, time.Time{}
 	}
-	return f.state, nil
+	return f.state, f.lookErr
 }
 
-func (f *fake) Settings(context.Context) (Settings, error) { return f.settings, f.err }
+func (f *fake) Settings(context.Context) (Settings, error) {
+	now := time.Now()
+	if f.session > 0 && !f.heard.IsZero() && now.Sub(f.heard) > f.session {
+		return f.settings, stashError(401)
+	}
+	f.heard = now
+	return f.settings, f.err
+}
+
+func (f *fake) Task(context.Context) (string, error) { return f.running, f.err }
+
+func (f *fake) Stopped(_ context.Context, task string) (bool, error) {
+	return task == f.cancel, f.err
+}
 
 func (f *fake) Unseen(context.Context) (changed, busy bool, err error) {
 	return f.changed, f.tasks, f.err
@@ -58,8 +77,8 @@ func (f *fake) Probe(context.Context) error {
 }
 
 func (f *fake) Ask(_ context.Context, anew bool) (Asked, error) {
-	if f.err != nil {
-		return Asked{}, f.err
+	if f.err != nil || f.askErr != nil {
+		return Asked{}, errors.Join(f.err, f.askErr)
 	}
 	if f.task != 0 {
 		return Asked{Task: fmt.Sprint(f.task)}, nil
@@ -378,4 +397,191 @@ func TestAWakerThatIsToldToStopStops(t *testing.T) {
 			t.Errorf("it ended with %v", err)
 		}
 	})
+}
+
+// full is an error of a database that may work again at any moment.
+type full struct{}
+
+func (full) Error() string { return "the disk is full" }
+func (full) Soon() bool    { return true }
+
+// TestADatabaseThatFailsIsWaitedOut: also one that can be read and not be written to.
+func TestADatabaseThatFailsIsWaitedOut(t *testing.T) {
+	broken := errors.New("the folder cannot be read")
+	for _, c := range []struct {
+		name      string
+		look, ask error
+		lasts     time.Duration
+		within    time.Duration // of its end
+	}{
+		{"locked for a minute", full{}, nil, 75 * time.Second, time.Minute},
+		{"locked for hours", full{}, nil, 5 * time.Hour, time.Minute},
+		{"a full disk", nil, full{}, 23 * time.Hour, time.Minute},
+		{"another fault for a minute", broken, nil, time.Minute, time.Minute},
+		{"another fault for hours", broken, nil, 5 * time.Hour, 10 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := ready(1, 0)
+				f.lookErr, f.askErr = c.look, c.ask
+				over := time.Now().Add(c.lasts)
+				f.onLook = func(f *fake) {
+					if !time.Now().Before(over) {
+						f.lookErr, f.askErr = nil, nil
+					}
+				}
+				why, _ := run(t, f, 48*time.Hour)
+				if why != NothingWaits || f.asked != 1 {
+					t.Fatalf("ended with %q, asked %d times", why, f.asked)
+				}
+				if late := f.askedAt[0].Sub(over); late < 0 || late > c.within+time.Second {
+					t.Errorf("asked %v after the fault was over", late)
+				}
+				if most := 20 + int(c.lasts/(45*time.Second)); f.looks > most {
+					t.Errorf("%d looks, want at most %d", f.looks, most)
+				}
+			})
+		})
+	}
+	t.Run("for a day", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			f := ready(1, 0)
+			f.lookErr = broken
+			began := time.Now()
+			why, err := (&Waker{World: f}).Run(context.Background())
+			if !errors.Is(err, broken) || why != "" {
+				t.Errorf("ended with %q, %v", why, err)
+			}
+			if took := time.Since(began); took < 24*time.Hour || took > 25*time.Hour {
+				t.Errorf("it ended after %v", took)
+			}
+		})
+	})
+}
+
+// draining is a world in which a drain works for d and is then gone, with jobs left.
+func draining(d time.Duration) (f *fake, gone time.Time) {
+	f = ready(3, 0)
+	f.running = "17"
+	f.state.Draining, f.state.Counts = true, job.Counts{Queued: 3, Leased: 1, Due: 2}
+	gone = time.Now().Add(d)
+	f.onLook = func(f *fake) {
+		if !time.Now().Before(gone) {
+			f.state.Draining, f.running = false, ""
+		}
+	}
+	f.drain = func(f *fake) { f.state = State{} }
+	return f, gone
+}
+
+func TestADrainThatDiesIsMadeGood(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		change      func(*fake)
+		least, most time.Duration // from its end to the next drain
+	}{
+		{"killed", func(*fake) {}, 0, 2 * time.Minute},
+		{"killed in the middle of another's task", func(f *fake) { f.running, f.cancel = "3", "9" }, 0, 2 * time.Minute},
+		{"run beside no task at all", func(f *fake) { f.running = "" }, 0, 2 * time.Minute},
+		{"stopped by a person", func(f *fake) { f.cancel = "17" }, 9 * time.Minute, 15 * time.Minute},
+		{"stopped, and the settings change", func(f *fake) {
+			f.cancel = "17"
+			before := f.onLook
+			mended := time.Now().Add(2 * time.Hour).Add(2 * time.Minute)
+			f.onLook = func(f *fake) {
+				if before(f); time.Now().After(mended) {
+					f.settings.Print = "mended"
+				}
+			}
+		}, 2 * time.Minute, 8 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f, gone := draining(2 * time.Hour)
+				c.change(f)
+				why, _ := run(t, f, 12*time.Hour)
+				if why != NothingWaits || f.asked != 1 {
+					t.Fatalf("ended with %q, asked %d times", why, f.asked)
+				}
+				if late := f.askedAt[0].Sub(gone); late < c.least || late > c.most {
+					t.Errorf("the next drain was asked for after %v", late)
+				}
+			})
+		})
+	}
+}
+
+// TestTheRestAfterAStopEndsWithTheNextDrain: an event's hook asks for one, which is then
+// killed.
+func TestTheRestAfterAStopEndsWithTheNextDrain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, gone := draining(time.Minute)
+		f.cancel = "17"
+		killed := gone.Add(3 * time.Minute)
+		f.onLook = func(f *fake) {
+			now := time.Now()
+			f.state.Draining = now.Before(gone) || now.After(gone.Add(2*time.Minute)) && now.Before(killed)
+			if now.After(gone) {
+				f.running = "18"
+			}
+		}
+		why, _ := run(t, f, time.Hour)
+		if why != NothingWaits || f.asked != 1 || f.askedAt[0].Sub(killed) > 2*time.Minute {
+			t.Errorf("ended with %q, asked at %v, killed at %v", why, f.askedAt, killed)
+		}
+	})
+}
+
+// TestAShortSessionIsKept: whatever the waker does, it does not let it end.
+func TestAShortSessionIsKept(t *testing.T) {
+	for name, change := range map[string]func(*fake){
+		"a job is due later": func(f *fake) { f.state.Counts.NextDue = time.Now().Add(3 * time.Hour) },
+		"a drain works": func(f *fake) {
+			worked, _ := draining(3 * time.Hour)
+			f.state, f.onLook, f.drain = worked.state, worked.onLook, worked.drain
+		},
+		"the database fails": func(f *fake) {
+			over := time.Now().Add(3 * time.Hour)
+			f.lookErr = errors.New("broken")
+			f.onLook = func(f *fake) {
+				if time.Now().After(over) {
+					f.lookErr = nil
+				}
+			}
+		},
+		"the drain runs beside a long task": func(f *fake) {
+			f.busy = true
+			f.drain = func(f *fake) {
+				time.Sleep(3 * time.Hour)
+				f.state = State{}
+			}
+		},
+		"Plex is out": func(f *fake) {
+			f.state.Breaker = job.Breaker{System: job.Plex}.Failure(time.Now(), job.ClassUnauthorized, "401")
+			back := time.Now().Add(3 * time.Hour)
+			f.probe = func(f *fake) {
+				if time.Now().After(back) {
+					f.state.Breaker = f.state.Breaker.ProbeSucceeded()
+				}
+			}
+		},
+		"somebody else's tasks": func(f *fake) {
+			f.state, f.tasks = State{}, true
+			over := time.Now().Add(3 * time.Hour)
+			f.onLook = func(f *fake) { f.tasks = time.Now().Before(over) }
+		},
+	} {
+		for _, session := range []time.Duration{10 * time.Second, 75 * time.Second, 4 * time.Minute} {
+			t.Run(fmt.Sprint(name, ", for ", session), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					f := ready(1, 0)
+					change(f)
+					f.session, f.settings.Lifetime = session, session
+					if why, took := run(t, f, 12*time.Hour); why != NothingWaits || took < 3*time.Hour {
+						t.Errorf("ended with %q after %v", why, took)
+					}
+				})
+			})
+		}
+	}
 }

@@ -47,6 +47,10 @@ func (p *planner) read(ctx context.Context, all []*plan) {
 				x.err = err
 			case item == nil:
 				x.err = &vanishedError{t.hit.Key}
+			case item.Trashed && !t.hit.Part.Trashed && !p.trashed[t.hit.Key]:
+				// Another may fit better, since it went there.
+				p.trashed[t.hit.Key] = true
+				x.err = &vanishedError{t.hit.Key}
 			default:
 				t.item = item
 				// The pictures of an item that was never written are not known.

@@ -93,7 +93,7 @@ func TestAStateThatCannotBeReadCostsOnlyTheMemory(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		f := b.films()
 		p := b.pushed(f.scenes[0])[0]
-		p.Base, p.WantedHash = []byte(`{"wrote": 7`), ""
+		p.Base, p.WantedHash = []byte(`{"wrote": 7}`), ""
 		must(b, b.known().SavePushed(b.Context(), p))
 		b.edit(f.scenes[0], map[string]any{"title": "Else"})
 		b.drain()

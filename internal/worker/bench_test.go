@@ -54,6 +54,7 @@ type bench struct {
 	dir     string
 	db      *store.Store
 	log     *logBook
+	close   func() // ends it, at the latest with the test
 
 	// What the next worker is made with.
 	opt worker.Options
@@ -90,9 +91,10 @@ func newBench(t *testing.T) *bench {
 	b.section = b.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
 	b.openStore()
 	b.opt = worker.Options{Merge: merge.DefaultOptions(), Rules: b.rules("/data => /media"), Poster: true}
-	t.Cleanup(func() {
+	b.close = sync.OnceFunc(func() {
 		b.stash.Close()
 		b.db.Close()
+		os.RemoveAll(b.dir)
 		for _, v := range b.plex.Violations() {
 			b.Errorf("Plex was misused: %+v", v)
 		}
@@ -102,6 +104,7 @@ func newBench(t *testing.T) *bench {
 			}
 		}
 	})
+	t.Cleanup(b.close)
 	return b
 }
 
@@ -315,6 +318,7 @@ func (b *bench) drainByPerson() job.Run {
 func (b *bench) syncAll() job.Run {
 	b.Helper()
 	must(b, b.db.LookAtCovers(b.Context()))
+	must(b, worker.AskListing(b.Context(), b.db))
 	must(b, b.db.Enqueue(b.Context(), time.Now(), job.PriorityBulk, job.Library()))
 	return b.drain()
 }

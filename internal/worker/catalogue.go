@@ -282,11 +282,24 @@ func (c *catalogue) gone(ctx context.Context, key string) error {
 }
 
 func (c *catalogue) candidates(ctx context.Context, files ...job.Lookup) ([]job.Part, bool, error) {
-	return c.known.Candidates(ctx, files...)
+	parts, truncated, err := c.known.Candidates(ctx, files...)
+	return c.synced(parts), truncated, err
 }
 
 func (c *catalogue) partsOf(ctx context.Context, key string) ([]job.Part, error) {
-	return c.known.PartsOf(ctx, key)
+	parts, err := c.known.PartsOf(ctx, key)
+	return c.synced(parts), err
+}
+
+// synced are those of the parts whose library is synced, if it is known which are. Who
+// only looks leaves the others in the index.
+func (c *catalogue) synced(parts []job.Part) []job.Part {
+	if c.libraries == nil {
+		return parts
+	}
+	return slices.DeleteFunc(parts, func(p job.Part) bool {
+		return !slices.ContainsFunc(c.libraries, func(l Library) bool { return l.Key == p.Section })
+	})
 }
 
 func (c *catalogue) libraryOf(folder string) string {

@@ -52,6 +52,8 @@ type Found struct {
 	// or a new event revives.
 	WithoutMetadata int `json:"without_metadata"`
 	Excluded        int `json:"excluded"`
+	// Unreadable scenes, which Stash cannot read, were queued, so that their jobs say so.
+	Unreadable int `json:"unreadable"`
 	// Of the Excluded scenes: those without a file, those that are not organized, and
 	// those with a tag of excludeTags. The first that applies counts.
 	NoFile       int `json:"no_file,omitzero"`
@@ -65,7 +67,7 @@ type Found struct {
 
 // Scenes is how many scenes were looked at.
 func (f Found) Scenes() int {
-	return f.NeverPushed + f.ChangedInStash + f.ChangedInPlex + f.Rekeyed + f.NotInPlex + f.Joined + f.Same + f.WithoutMetadata + f.Excluded + f.Waiting + f.Dead
+	return f.NeverPushed + f.ChangedInStash + f.ChangedInPlex + f.Rekeyed + f.NotInPlex + f.Joined + f.Same + f.WithoutMetadata + f.Excluded + f.Unreadable + f.Waiting + f.Dead
 }
 
 // String tells all that is not zero.
@@ -77,7 +79,7 @@ func (f Found) String() string {
 	}{
 		{f.NeverPushed, "never pushed"}, {f.ChangedInStash, "changed in Stash"}, {f.ChangedInPlex, "changed in Plex"},
 		{f.Rekeyed, "under a new key in Plex"}, {f.Gone, "gone from Stash"}, {f.NotInPlex, "not in Plex"}, {f.Joined, "joined with others in Plex"}, {f.Same, "the same"},
-		{f.WithoutMetadata, "without metadata"}, {f.Excluded, "excluded"}, {f.Waiting, "queued already"}, {f.Dead, "dead letters"},
+		{f.WithoutMetadata, "without metadata"}, {f.Excluded, "excluded"}, {f.Unreadable, "unreadable in Stash"}, {f.Waiting, "queued already"}, {f.Dead, "dead letters"},
 	} {
 		if c.n > 0 {
 			all = append(all, fmt.Sprintf("%d %s", c.n, c.what))
@@ -235,6 +237,10 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 	if err := writeMeta(ctx, c.notes, metaCompared, state); err != nil {
 		return err
 	}
+	if err := c.catalogue.server().KeepCopy(ctx); err != nil {
+		// The one of before is still there, and nothing else depends on it.
+		c.log.Error(fmt.Sprintf("Could not keep a copy of what was written to Plex: %v", err))
+	}
 	c.log.Info(fmt.Sprintf("Compared %s in %s: %s", plural(state.Found.Scenes(), "scene", "scenes"),
 		state.Ended.Sub(state.Began).Round(100*time.Millisecond), state.Found))
 	return c.notes.SetMeta(ctx, job.MetaCompare, "")
@@ -270,6 +276,19 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 	var open []*plan
 	for i := range scenes {
 		s := &scenes[i]
+		if s.Err != nil {
+			_, isDead := dead[s.ID]
+			switch {
+			case slices.Contains(live, s.ID):
+				found.Waiting++
+			case isDead:
+				found.Dead++
+			default:
+				found.Unreadable++
+				queue = append(queue, job.Scene(s.ID))
+			}
+			continue
+		}
 		why := c.planner.skip(s)
 		switch {
 		case why != "" && s.Meta.Empty() && len(s.Files) > 0:
@@ -307,6 +326,12 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			if !isDead {
 				queue = append(queue, x.job.Subject)
 			}
+		case isDead && class == job.ClassUnreadable: // it is readable now
+			if why == same {
+				why = changedInStash
+			}
+			found.add(why)
+			queue = append(queue, x.job.Subject)
 		case isDead && !class.Apart():
 			found.Dead++
 		case why != same:

@@ -209,9 +209,9 @@ func (p *planner) decision(ctx context.Context, x *plan) string {
 		if !t.edit.Empty() || t.poster || t.background {
 			changes++
 		}
-		for _, f := range p.explainItem(x, t).Fields {
-			if f.Kept && !slices.Contains(kept, f.Field) {
-				kept = append(kept, f.Field)
+		for _, f := range t.edit.Kept {
+			if !slices.Contains(kept, string(f)) {
+				kept = append(kept, string(f))
 			}
 		}
 	}
@@ -233,18 +233,6 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 	for _, f := range t.edit.Unlock {
 		item.Unlock = append(item.Unlock, string(f))
 	}
-	var kept []merge.Field // what would be written if edits in Plex were not kept
-	if p.opt.Merge.KeepPlexEdits {
-		o := p.opt.Merge
-		o.KeepPlexEdits = false
-		without, _ := merge.Merge(t.base, x.wanted, t.item.State, o)
-		for _, s := range without.Scalars {
-			kept = append(kept, s.Field)
-		}
-		for _, l := range without.Lists {
-			kept = append(kept, l.Field)
-		}
-	}
 	written := map[merge.Field]string{}
 	for _, c := range t.edit.Changes(t.item.State) {
 		written[c.Field] = c.New
@@ -254,7 +242,7 @@ func (p *planner) explainItem(x *plan, t *target) ExplainedItem {
 		if v, ok := written[f]; ok {
 			y.Write = &v
 		}
-		y.Kept = y.Write == nil && slices.Contains(kept, f)
+		y.Kept = y.Write == nil && slices.Contains(t.edit.Kept, f)
 		if y.Wanted != "" || y.Base != "" || y.Plex != "" || y.Write != nil {
 			item.Fields = append(item.Fields, y)
 		}

@@ -77,6 +77,9 @@ type MemoryReader interface {
 	PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error)
 	PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error)
 	PushedUnread(ctx context.Context, limit int) ([]job.Pushed, error)
+	// MemoryLost reports whether states are lost, so that an item without one may have
+	// been written.
+	MemoryLost(ctx context.Context) (bool, error)
 }
 
 // References is which scenes showed what when they were last written, whatever the
@@ -90,6 +93,8 @@ type Memory interface {
 	MemoryReader
 	SavePushed(ctx context.Context, all ...job.Pushed) error
 	SaveRead(ctx context.Context, all ...job.Pushed) error
+	// KeepCopy keeps a copy of it for when the database is damaged.
+	KeepCopy(ctx context.Context) error
 }
 
 // IndexReader is the index of Plex's parts.
@@ -129,6 +134,9 @@ type Scene struct {
 	Files     []match.File
 	Meta      merge.Scene
 	CoverURL  string
+	// Err is not nil for a scene that Stash cannot read although it answers, see
+	// [job.ClassUnreadable]. Only ID is set then.
+	Err error
 }
 
 // Cover is the answer to a request for a scene's cover.
@@ -143,13 +151,13 @@ type Cover struct {
 // Stash is what the worker needs of Stash; none of it writes. Its errors carry a class.
 type Stash interface {
 	// Scenes returns the scenes with these ids, at most a batch of them, and which
-	// of them do not exist.
+	// of them do not exist. One that Stash cannot read is found, with its Err.
 	Scenes(ctx context.Context, ids []int64) (found []Scene, missing []int64, err error)
 	// SceneIDs calls page with the ids of the scenes that show sub: all scenes for
 	// the library, none for an unknown subject.
 	SceneIDs(ctx context.Context, sub job.Subject, page func(ids []int64) error) error
-	// AllScenes calls page with all scenes whose ids are above after, ascending, and
-	// returns page's error.
+	// AllScenes calls page with all scenes whose ids are above after, ascending, also
+	// those that Stash cannot read, and returns page's error.
 	AllScenes(ctx context.Context, after int64, page func([]Scene) error) error
 	// TagNames returns those of the names that a tag has.
 	TagNames(ctx context.Context, names []string) ([]string, error)
@@ -174,6 +182,7 @@ type Library struct {
 // Item is an item of Plex in full detail.
 type Item struct {
 	Key, Section, Title, Thumb string
+	Trashed                    bool // it is in Plex's trash
 	State                      merge.Item
 }
 

@@ -56,6 +56,10 @@ func (w wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
 	return s, err
 }
 
+// Here drains end before anybody could look after them.
+func (w wakerWorld) Task(context.Context) (string, error)          { return "", nil }
+func (w wakerWorld) Stopped(context.Context, string) (bool, error) { return false, nil }
+
 func (w wakerWorld) Await(ctx context.Context) error { return w.worker().Await(ctx) }
 
 func (w wakerWorld) Settings(context.Context) (waker.Settings, error) {
@@ -124,9 +128,13 @@ func (b *bench) haveTitles(items []string, from int) {
 
 // TestAnOutageOfThreeDaysCostsNothing begins each outage in the middle of a drain:
 // some scenes are written, of some Plex has the edit but nobody was told, and the
-// rest waits.
+// rest waits. With -short it lasts for three hours.
 func TestAnOutageOfThreeDaysCostsNothing(t *testing.T) {
 	t.Parallel()
+	long := 72 * time.Hour
+	if testing.Short() {
+		long = 3 * time.Hour
+	}
 	for name, begin := range outages {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(b *bench) {
@@ -138,10 +146,10 @@ func TestAnOutageOfThreeDaysCostsNothing(t *testing.T) {
 					begin(b.plex)
 				}()
 				began := time.Now()
-				b.wake(72 * time.Hour)
+				b.wake(long)
 				c := b.plex.Counts()
 				if most := int(time.Since(began).Minutes()) + 40; c.ProbeIdentity > most || c.Total-c.ProbeIdentity > 80 {
-					b.Errorf("%d probes in three days, want at most %d; %d other requests", c.ProbeIdentity, most, c.Total-c.ProbeIdentity)
+					b.Errorf("%d probes in %v, want at most %d; %d other requests", c.ProbeIdentity, long, most, c.Total-c.ProbeIdentity)
 				}
 				jobs := b.jobs()
 				for _, j := range jobs {
@@ -189,13 +197,19 @@ func TestAPoisonousItemIsTriedAtGrowingPausesAndStopsNobody(t *testing.T) {
 }
 
 // TestAThousandScenesThatPlexLacks: they wait without heating anything, and arrive
-// when their files turn up, the last of them long after they became dead letters.
+// when their files turn up, the last of them long after they became dead letters. With
+// -short they are a hundred.
 func TestAThousandScenesThatPlexLacks(t *testing.T) {
 	inBubble(t, func(b *bench) {
+		n := 1000
+		if testing.Short() {
+			n = 100
+		}
+		early, late := n*4/10, n*6/10
 		b.opt.Poster = false
 		there, _ := b.film("there.mp4", simstash.Scene{Title: "There"})
 		b.event(there)
-		for i := range 1000 {
+		for i := range n {
 			b.event(b.scene(fmt.Sprintf("%04d.mp4", i), simstash.Scene{Title: fmt.Sprintf("Film %d", i)}))
 		}
 		appear := func(from, to int) (items []string) {
@@ -213,22 +227,22 @@ func TestAThousandScenesThatPlexLacks(t *testing.T) {
 		if c := b.stash.Counts(); c.Requests > 20*30 {
 			b.Errorf("%d requests to Stash in 20 minutes", c.Requests)
 		}
-		early := appear(0, 400)
+		soon := appear(0, early)
 		b.wake(12 * time.Minute)
-		b.haveTitles(early, 0)
+		b.haveTitles(soon, 0)
 		b.wake(3 * time.Hour)
-		if c := b.counts(); c.Queued != 0 || c.NotInPlex != 600 || c.Dead != 0 {
+		if c := b.counts(); c.Queued != 0 || c.NotInPlex != late || c.Dead != 0 {
 			b.Fatalf("after three hours: %+v", c)
 		}
 		if br := b.breaker(); !br.Closed() || br.Failures != 0 {
 			b.Errorf("breaker %+v", br)
 		}
-		late := appear(400, 1000)
+		dead := appear(early, n)
 		b.plex.ResetCounts()
 		b.wake(time.Hour)
-		b.haveTitles(late, 400)
-		if c := b.plex.Counts(); c.Writes != 600 {
-			b.Errorf("%d writes for 600 scenes", c.Writes)
+		b.haveTitles(dead, early)
+		if c := b.plex.Counts(); c.Writes != late {
+			b.Errorf("%d writes for %d scenes", c.Writes, late)
 		}
 		b.nothingLeft()
 	})

@@ -262,7 +262,7 @@ func (g *guard) level(class job.Class, v job.Verdict) slog.Level {
 		return slog.LevelError
 	case v == job.Dead && !class.Apart(), class == job.ClassUnauthorized:
 		return slog.LevelWarn
-	case v == job.Retry && class == job.ClassBusy:
+	case v == job.Retry && (class == job.ClassBusy || class == job.ClassUnreadable):
 		return slog.LevelInfo
 	case class == job.ClassUnreachable && g.firstOfOutage():
 		return slog.LevelWarn

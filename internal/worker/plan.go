@@ -101,6 +101,8 @@ type planner struct {
 	stopped func() bool
 	// suggested counts the path rules that would explain matches by name.
 	suggested map[match.Rule]int
+	// trashed are items of which the catalogue did not know that they are in the trash.
+	trashed map[string]bool
 }
 
 // finder is what a planner needs of the catalogue.
@@ -125,7 +127,7 @@ type finder interface {
 
 func newPlanner(e env, stash Stash, items ItemReader, refs References, catalogue finder, confirm func(context.Context, error) error, stopped func() bool) *planner {
 	return &planner{env: e, stash: stash, items: items, refs: refs, catalogue: catalogue, meets: catalogue.meet,
-		exclude: match.ParseTags(e.opt.ExcludeTags), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}}
+		exclude: match.ParseTags(e.opt.ExcludeTags), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}, trashed: map[string]bool{}}
 }
 
 // plan plans leased jobs. Scenes whose items are known to be as they should cost Plex
@@ -295,7 +297,11 @@ func (p *planner) load(ctx context.Context, all []*plan) {
 		return
 	}
 	for i := range found {
-		if x := byID[found[i].ID]; x != nil {
+		switch x := byID[found[i].ID]; {
+		case x == nil:
+		case found[i].Err != nil:
+			x.err = found[i].Err
+		default:
 			x.scene = &found[i]
 		}
 	}
@@ -364,7 +370,15 @@ func (p *planner) want(_ context.Context, all []*plan) {
 // merge computes the edits, and what to remember before they are written: what the
 // bases will be after them, so that a process killed in the middle of a write does not
 // take our own values for a person's.
-func (p *planner) merge(_ context.Context, all []*plan) {
+func (p *planner) merge(ctx context.Context, all []*plan) {
+	lost := false
+	if p.opt.Merge.KeepPlexEdits {
+		var err error
+		if lost, err = p.catalogue.memory().MemoryLost(ctx); err != nil {
+			endAll(all, err)
+			return
+		}
+	}
 	for _, x := range all {
 		for _, t := range x.targets {
 			base, intent, err := decodeBase(t.old)
@@ -377,11 +391,15 @@ func (p *planner) merge(_ context.Context, all []*plan) {
 			if len(t.old.Intent) > 0 {
 				t.base = merge.Recover(base, intent, t.item.State)
 			}
-			if t.old.Key != t.hit.Key {
+			switch {
+			case t.old.Key == "" && lost:
+				t.base = merge.Lost(x.wanted, t.item.State)
+			case t.old.Key != t.hit.Key:
 				t.base = merge.Carry(t.base, t.item.State)
 			}
 			t.edit, t.next = merge.Merge(t.base, x.wanted, t.item.State, p.opt.Merge)
 			t.contested = contested(t, x.wanted)
+			x.notes = append(x.notes, t.edit.Notes...)
 			if t.edit.Empty() {
 				continue
 			}

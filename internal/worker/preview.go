@@ -21,6 +21,8 @@ type Previewed struct {
 	// or that fit several items.
 	Skipped  int `json:"skipped"`
 	NotFound int `json:"not_found"`
+	// Unreadable counts the scenes that Stash cannot read.
+	Unreadable int `json:"unreadable"`
 	// First are the first of the items, with their old and new values.
 	First []PreviewedItem `json:"first"`
 	// Next is the id to go on after; 0 at the end of the library.
@@ -79,6 +81,10 @@ func (w *Worker) preview(ctx context.Context, after int64, goOn func(Previewed) 
 			var all []*plan
 			for i := range page {
 				r.Scenes++
+				if page[i].Err != nil {
+					r.Unreadable++
+					continue
+				}
 				if p.skip(&page[i]) != "" {
 					r.Skipped++
 					continue

@@ -136,9 +136,12 @@ func (w *Worker) take(ctx context.Context) (release func(), err error) {
 
 // onlooker is a planner for who only looks: an outage is told, not counted.
 func (w *Worker) onlooker() *planner {
-	return newPlanner(w.env, w.stash, w.plex, w.store, newCatalogue(w.env, w.plex, w.store),
+	c := newCatalogue(w.env, w.plex, w.store)
+	p := newPlanner(w.env, w.stash, w.plex, w.store, c,
 		func(ctx context.Context, err error) error { return confirm(ctx, w.plex, err) },
 		func() bool { return false })
+	p.meets = c.open // the index may have libraries that are not synced
+	return p
 }
 
 // token makes a lease token that no other process has.

@@ -145,7 +145,11 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		if len(items) == 0 {
 			return next, &vanishedError{t.hit.Key}
 		}
-		base := merge.Recover(t.base, t.next, items[0].State)
+		// Of the lists it is asked what has arrived. A value was taken as a whole, however
+		// it is shown.
+		base := merge.Recover(t.base, next, items[0].State)
+		values := next.Shown(merge.Edit{Scalars: e.Scalars}, t.item.State, items[0].State)
+		base.Wrote, base.ShownAs, base.Seen = values.Wrote, values.ShownAs, values.Seen
 		still, after := merge.Merge(base, x.wanted, items[0].State, c.opt.Merge)
 		ignored := c.plex.IgnoredRemovals(e, still)
 		if len(ignored) > 0 {

@@ -9,7 +9,7 @@
 
 /**
  * @typedef {"unreachable" | "unauthorized" | "busy" | "not_in_plex" | "ambiguous" | "rejected" | "joined" |
- *   "gone" | "stash_unreachable" | "internal"} FailureClass
+ *   "gone" | "unreadable" | "stash_unreachable" | "internal"} FailureClass
  * @typedef {Partial<Record<FailureClass, number>>} Classes dead letters by class
  *
  * @typedef {object} Problem of a setting
@@ -213,6 +213,7 @@
  * @property {Record<string, number>} fields
  * @property {number} skipped
  * @property {number} not_found
+ * @property {number} [unreadable] of scenes that Stash cannot read
  * @property {PreviewedItem[]} first
  * @property {number} next 0 at the end
  *

@@ -57,6 +57,7 @@
    * @property {number} same
    * @property {number} skipped
    * @property {number} missing
+   * @property {number} unreadable
    * @property {Record<string, number>} fields
    * @property {number} [next] undefined before the first answer, 0 at the end
    */
@@ -72,7 +73,7 @@
     const { value: o } = useOverview(false);
     const [only, setOnly] = useState("");
     const [seen, setSeen] = useState(
-      /** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0, fields: {} }),
+      /** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0, unreadable: 0, fields: {} }),
     );
     const doing = useDo();
     const more = () =>
@@ -87,6 +88,7 @@
             same: s.same + p.same,
             skipped: s.skipped + p.skipped,
             missing: s.missing + p.not_found,
+            unreadable: s.unreadable + (p.unreadable || 0),
             fields,
             next: p.next,
           };
@@ -114,6 +116,7 @@
               seen.same ? count(seen.same) + " up to date" : "",
               seen.skipped ? count(seen.skipped) + " left out" : "",
               seen.missing ? count(seen.missing) + " not found in Plex" : "",
+              seen.unreadable ? count(seen.unreadable) + " cannot be read in Stash" : "",
             ]
               .filter(Boolean)
               .join(" · "),

@@ -23,6 +23,7 @@
       "Split the item in Plex, or merge the scenes in Stash. It then syncs by itself.",
     ],
     gone: ["No longer in Stash", "You can drop it."],
+    unreadable: ["Stash cannot read the scene", "Rescan its file in Stash, then retry."],
     stash_unreachable: ["Stash did not answer", "You do not have to do anything: PlexSync keeps trying."],
     internal: ["A bug in PlexSync", "Please report it with the details below."],
   };

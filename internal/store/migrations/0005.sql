@@ -4,10 +4,11 @@ CREATE TABLE server (
     id      INTEGER PRIMARY KEY,
     machine TEXT    NOT NULL UNIQUE -- Plex's machine identifier; '' = not known yet
 );
-INSERT INTO server (machine) VALUES (coalesce((SELECT value FROM meta WHERE key = 'plex_machine'), ''));
+INSERT INTO server (id, machine) SELECT 1, coalesce((SELECT value FROM meta WHERE key = 'plex_machine'), '')
+WHERE EXISTS (SELECT 1 FROM meta WHERE key = 'plex_machine') OR EXISTS (SELECT 1 FROM pushed) OR EXISTS (SELECT 1 FROM section);
 
 CREATE TABLE pushed_of (
-    server       INTEGER NOT NULL,
+    server       INTEGER NOT NULL DEFAULT 1, -- the only one, in rows of before
     rating_key   TEXT    NOT NULL,
     scene_id     INTEGER NOT NULL,
     section      TEXT    NOT NULL,
@@ -31,7 +32,7 @@ CREATE TABLE pushed_of (
 ) WITHOUT ROWID;
 INSERT INTO pushed_of (server, rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash,
     poster_etag, poster_at, art_hash, thumb, refs, pushed_at, seen)
-SELECT (SELECT id FROM server), rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash,
+SELECT 1, rating_key, scene_id, section, path, wanted_hash, base, intent, poster_hash,
     poster_etag, poster_at, art_hash, thumb, refs, pushed_at, seen FROM pushed;
 DROP TABLE pushed;
 ALTER TABLE pushed_of RENAME TO pushed;
@@ -58,7 +59,7 @@ CREATE TABLE item_of (
     PRIMARY KEY (server, rating_key, part)
 ) WITHOUT ROWID;
 INSERT INTO item_of (server, rating_key, part, section, path, path_key, base_key, parent_key, size, duration, thumb, updated_at, scan)
-SELECT (SELECT id FROM server), rating_key, part, section, path, path_key, base_key, parent_key, size, duration, thumb, updated_at, scan FROM item;
+SELECT 1, rating_key, part, section, path, path_key, base_key, parent_key, size, duration, thumb, updated_at, scan FROM item;
 DROP TABLE item;
 ALTER TABLE item_of RENAME TO item;
 CREATE INDEX item_path ON item (server, path_key);
@@ -73,7 +74,7 @@ CREATE TABLE section_of (
     scan     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (server, key)
 ) WITHOUT ROWID;
-INSERT INTO section_of SELECT (SELECT id FROM server), key, title, full_at, since_at, scan FROM section;
+INSERT INTO section_of SELECT 1, key, title, full_at, since_at, scan FROM section;
 DROP TABLE section;
 ALTER TABLE section_of RENAME TO section;
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/plexsync/plexsync/internal/job"
 )
 
 type wireTag struct{ Tag, Role, Thumb word }
@@ -413,23 +415,8 @@ func objects(dec *json.Decoder, in *bounded, raw *json.RawMessage, each func([]b
 	return errNoContainer
 }
 
-// Part is a part of an item, with its path as Plex sees it.
-type Part struct {
-	// Key is the item's rating key, Index the part's position in the item, from 0.
-	Key, Section string
-	Index        int
-	Path         string
-	Size         int64
-	Duration     time.Duration // whole milliseconds; 0 = unknown
-	// Deleted: it is in Plex's trash, by itself or with its item. Plex lists such
-	// until the trash is emptied.
-	Deleted bool
-	// Optimized: Plex made this version of a file itself, for some device.
-	Optimized bool
-	// Of the item.
-	Title, Thumb       string
-	AddedAt, UpdatedAt int64 // seconds; 0 = not told
-}
+// Part is a part of an item: package job has the word. Its Name is not set.
+type Part = job.Part
 
 func (w wireItem) parts(section string) []Part {
 	var parts []Part
@@ -442,9 +429,9 @@ func (w wireItem) parts(section string) []Part {
 			parts = append(parts, Part{
 				Key: string(w.RatingKey), Section: section, Index: len(parts), Path: string(p.File), Size: int64(p.Size),
 				Duration:  min(max(0, time.Duration(d)), math.MaxInt64/time.Millisecond) * time.Millisecond,
-				Deleted:   w.DeletedAt > 0 || m.DeletedAt > 0 || p.DeletedAt > 0,
+				Trashed:   w.DeletedAt > 0 || m.DeletedAt > 0 || p.DeletedAt > 0,
 				Optimized: m.optimized(),
-				Title:     string(w.Title), Thumb: string(w.Thumb), AddedAt: int64(w.AddedAt), UpdatedAt: int64(w.UpdatedAt),
+				Thumb:     string(w.Thumb), UpdatedAt: int64(w.UpdatedAt),
 			})
 		}
 	}

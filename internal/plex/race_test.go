@@ -1,0 +1,5 @@
+//go:build race
+
+package plex_test
+
+const raceDetector = true
