@@ -584,7 +584,8 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	// After it: runs, the memory of what was written, a file that Plex lacks.
 	w.task("Sync all scenes")
 	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
-	ask("explain", fmt.Sprintf(`"scene_id": %d`, missing))
+	ask("explain", fmt.Sprintf(`"scene_id": %d, "fresh": true`, missing))
+	ask("queue_list", `"lacked": true`)
 	ask("queue_list", "")
 	w.set(map[string]any{"paused": true})
 	w.edit(scene, map[string]any{"title": "A better title"})
@@ -631,6 +632,13 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	for r := match.RungPushed; r <= match.RungName; r++ {
 		fmt.Fprintf(&program, "{ const rung: Rung = %q; }\n", r)
 	}
+	for _, state := range SceneState("").values() {
+		fmt.Fprintf(&program, "{ const state: SceneState = %q; }\n", state)
+	}
+	for _, e := range Exclusion("").values() {
+		fmt.Fprintf(&program, "{ const exclusion: Exclusion = %q; }\n", e)
+	}
+	fmt.Fprintf(&program, "{ const progress: Progress = %s; }\n", asJSON(t, Progress{}))
 
 	// Every call that is typed was made here, and is documented.
 	text, err := os.ReadFile("../docs/interface.md")
@@ -669,6 +677,15 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 			t.Errorf("%s is let pass", what)
 		}
 	}
+}
+
+// asJSON is v as an answer holds it; a time of it is set, because none of a progress is null.
+func asJSON(t testing.TB, v Progress) string {
+	t.Helper()
+	v.Started = Time{time.Unix(0, 0)}
+	text, err := json.Marshal(v)
+	must(t, err)
+	return string(text)
 }
 
 // typed returns a check of a TypeScript program beside the page's scripts: what is wrong
