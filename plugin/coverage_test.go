@@ -95,6 +95,7 @@ func TestTheCoverageFollowsWhatHappens(t *testing.T) {
 	}
 	coverage("0 of 9 scenes are in sync: 9 not checked yet map[]")
 	w.task("Sync all scenes")
+	w.wantLog(simstash.LevelInfo, "4 of 9 scenes are in sync: 1 not in Plex, 3 left out by your settings, 1 without metadata")
 	all := " map[no_file:1 not_organized:1 tag:1]"
 	coverage("4 of 9 scenes are in sync: 1 not in Plex, 3 left out by your settings, 1 without metadata" + all)
 	w.edit(bare, map[string]any{"title": "It has a title now"})

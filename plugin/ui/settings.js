@@ -475,7 +475,10 @@
         label: settingName(name) === name ? d.display_name || name : settingName(name),
         value: name in form ? form[name] : saved[name],
         /** @param {string | number | boolean} v */
-        set: (v) => setForm((f) => ({ ...f, [name]: v })),
+        set: (v) => {
+          setRefused(false);
+          setForm((f) => ({ ...f, [name]: v }));
+        },
         wrong: problems.filter((p) => p.setting === name),
       };
       if (name === "plexToken") return h(TokenRow, { ...row, hasToken });
@@ -510,7 +513,8 @@
       ),
       h(
         "div",
-        { className: "plexsync-savebar" },
+        // Over what is scrolled below it, in the theme's own color.
+        { className: "plexsync-savebar", style: { background: getComputedStyle(document.body).backgroundColor } },
         h(
           "div",
           { className: "plexsync-buttons" },
