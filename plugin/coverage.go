@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/store"
 	"github.com/plexsync/plexsync/internal/worker"
 )
@@ -139,6 +140,21 @@ func (c Coverage) sentence() string {
 		text += ": " + strings.Join(why, ", ")
 	}
 	return text
+}
+
+// manyJobs is how many jobs make a run worth a line about the whole library.
+const manyJobs = 20
+
+// logCoverage says at the end of a sync of many scenes, or of a comparison, how many scenes
+// are in sync. It is for people only, so that an error changes nothing.
+func (s *session) logCoverage(ctx context.Context, r job.Run) {
+	ended, _, err := worker.LastCompare(ctx, s.db)
+	if err != nil || r.Processed() < manyJobs && (ended.Began.IsZero() || ended.Ended.Before(r.Started)) {
+		return
+	}
+	if c, err := s.coverage(ctx); err == nil {
+		s.log.Info(c.sentence())
+	}
 }
 
 // progress is how far a drain that runs is; nil if none does.

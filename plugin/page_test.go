@@ -285,6 +285,7 @@ func TestThePageShowsAnOutage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(3)
+	w.task("Sync all scenes")
 	w.plex.Set(func(o *simplex.Options) { o.Down = true })
 	for i := range 3 {
 		w.edit(int64(i+1), map[string]any{"title": fmt.Sprintf("Edited %d, Film 1", i)})
@@ -469,7 +470,7 @@ func TestThePageOnAPhone(t *testing.T) {
 	w.set(map[string]any{"dlqRetentionDays": 3650})
 	w.task("Sync all scenes")
 	w.fill(`INSERT INTO dead_letter(kind, subject_id, class, error, attempts, title, path, first_event_at, last_event_at, died_at)
-		VALUES('tag', 7, 'rejected', 'edit item: answered 400', 5, 'Title 1', '/data/a/rather/long/path/of/a/file/somewhere.mp4', 1767225600000, 1767225600000, 1767225600000)`)
+		VALUES('scene', 3, 'rejected', 'edit item: answered 400', 5, 'Title 1', '/data/a/rather/long/path/of/a/file/somewhere.mp4', 1767225600000, 1767225600000, 1767225600000)`)
 	w.flow("phone", nil)
 }
 
@@ -583,7 +584,8 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	// After it: runs, the memory of what was written, a file that Plex lacks.
 	w.task("Sync all scenes")
 	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
-	ask("explain", fmt.Sprintf(`"scene_id": %d`, missing))
+	ask("explain", fmt.Sprintf(`"scene_id": %d, "fresh": true`, missing))
+	ask("queue_list", `"lacked": true`)
 	ask("queue_list", "")
 	w.set(map[string]any{"paused": true})
 	w.edit(scene, map[string]any{"title": "A better title"})
@@ -630,6 +632,13 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	for r := match.RungPushed; r <= match.RungName; r++ {
 		fmt.Fprintf(&program, "{ const rung: Rung = %q; }\n", r)
 	}
+	for _, state := range SceneState("").values() {
+		fmt.Fprintf(&program, "{ const state: SceneState = %q; }\n", state)
+	}
+	for _, e := range Exclusion("").values() {
+		fmt.Fprintf(&program, "{ const exclusion: Exclusion = %q; }\n", e)
+	}
+	fmt.Fprintf(&program, "{ const progress: Progress = %s; }\n", asJSON(t, Progress{}))
 
 	// Every call that is typed was made here, and is documented.
 	text, err := os.ReadFile("../docs/interface.md")
@@ -668,6 +677,15 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 			t.Errorf("%s is let pass", what)
 		}
 	}
+}
+
+// asJSON is v as an answer holds it; a time of it is set, because none of a progress is null.
+func asJSON(t testing.TB, v Progress) string {
+	t.Helper()
+	v.Started = Time{time.Unix(0, 0)}
+	text, err := json.Marshal(v)
+	must(t, err)
+	return string(text)
 }
 
 // typed returns a check of a TypeScript program beside the page's scripts: what is wrong

@@ -48,6 +48,7 @@ func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
 		return Drained{}, err
 	}
 	s.stayFor(ctx)
+	s.logCoverage(ctx, r)
 	answer := runAnswer(r)
 	return Drained{Run: &answer}, nil
 }

@@ -21,27 +21,29 @@ type Coverage struct {
 	Joined, Dead int
 }
 
+// synced are the scenes with an item on the current server and nothing left to do.
+const synced = `SELECT scene_id FROM pushed WHERE server = ` + current + `
+	EXCEPT SELECT subject_id FROM job WHERE kind = 'scene'
+	EXCEPT SELECT subject_id FROM dead_letter WHERE kind = 'scene'`
+
 // lacked is the condition of a job of a scene that Plex was seen to lack.
 const lacked = `kind = 'scene' AND subject_id IN (SELECT scene_id FROM missing WHERE joined = 0)`
 
-// Coverage counts the scenes that something is remembered of. Every figure comes from an
-// index, so that it costs well below 100 ms at 200,000 scenes.
+// Coverage counts the scenes that something is remembered of. Every figure but
+// the classes of the dead letters comes from an index, because a row of a job, a letter or
+// an item is long.
 func (s *Store) Coverage(ctx context.Context) (Coverage, error) {
 	var c Coverage
-	var pushed, busy, live int
+	var live int
 	err := s.db.QueryRowContext(ctx, `SELECT
-			(SELECT count(*) FROM (SELECT scene_id FROM pushed WHERE server = `+current+` GROUP BY scene_id)),
-			(SELECT count(*) FROM job AS j WHERE kind = 'scene'
-				AND EXISTS (SELECT 1 FROM pushed WHERE server = `+current+` AND scene_id = j.subject_id)),
+			(SELECT count(*) FROM (`+synced+`)),
 			(SELECT count(*) FROM job WHERE kind = 'scene'),
-			(SELECT count(*) FROM job WHERE `+lacked+`)`).Scan(&pushed, &busy, &live, &c.NotInPlex)
+			(SELECT count(*) FROM job WHERE `+lacked+`)`).Scan(&c.Synced, &live, &c.NotInPlex)
 	if err != nil {
 		return c, s.explain(err)
 	}
 	c.Waiting = live - c.NotInPlex
-	rows, err := s.db.QueryContext(ctx, `SELECT class, count(*),
-			sum(EXISTS (SELECT 1 FROM pushed WHERE server = `+current+` AND scene_id = d.subject_id))
-		FROM dead_letter AS d WHERE kind = 'scene'
+	rows, err := s.db.QueryContext(ctx, `SELECT class, count(*) FROM dead_letter AS d WHERE kind = 'scene'
 			AND NOT EXISTS (SELECT 1 FROM job WHERE kind = 'scene' AND subject_id = d.subject_id) GROUP BY class`)
 	if err != nil {
 		return c, s.explain(err)
@@ -49,11 +51,10 @@ func (s *Store) Coverage(ctx context.Context) (Coverage, error) {
 	defer rows.Close()
 	for rows.Next() {
 		var class job.Class
-		var n, written int
-		if err := rows.Scan(&class, &n, &written); err != nil {
+		var n int
+		if err := rows.Scan(&class, &n); err != nil {
 			return c, s.explain(err)
 		}
-		busy += written
 		switch class {
 		case job.ClassNotInPlex:
 			c.NotInPlex += n
@@ -63,7 +64,6 @@ func (s *Store) Coverage(ctx context.Context) (Coverage, error) {
 			c.Dead += n
 		}
 	}
-	c.Synced = max(0, pushed-busy)
 	return c, s.explain(rows.Err())
 }
 

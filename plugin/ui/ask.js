@@ -318,9 +318,10 @@
       runPluginOperation(plugin_id: "plexsync", args: $args)
     }
   `;
+  // Without task_name, which would have to be one of plexsync.yml's.
   const TASK = gql`
     mutation PlexSyncTask($name: String!, $args: Map) {
-      runPluginTask(plugin_id: "plexsync", task_name: $name, description: $name, args_map: $args)
+      runPluginTask(plugin_id: "plexsync", description: $name, args_map: $args)
     }
   `;
   const TASKS = gql`

@@ -22,7 +22,7 @@
               { key: r.started },
               h("td", { "data-label": "Started" }, when(r.started)),
               h("td", { "data-label": "Took" }, r.ended ? between(r.started, r.ended) : "running, or was stopped"),
-              h("td", { "data-label": "Result" }, runText(r), r.note && h("small", null, r.note)),
+              h("td", { "data-label": "Result" }, runText(r), h(Technical, { text: r.note })),
               h("td", { "data-label": "Writes to Plex" }, count(r.writes)),
             ),
           ),

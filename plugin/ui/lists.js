@@ -261,9 +261,9 @@
               (ids.length === 1 ? "The scene syncs again when it changes." : "The scenes sync again when they change."),
           ),
         ),
-        button("Retry all " + count(total), total, () => retry(which, clear)),
+        button(total ? "Retry all " + count(total) : "Retry all", total, () => retry(which, clear)),
         whole &&
-          button("Drop all " + count(total), total, () =>
+          button(total ? "Drop all " + count(total) : "Drop all", total, () =>
             drop(
               which,
               clear,

@@ -8,8 +8,20 @@
   const ours = PlexSync; // also what files below this one add
   const { api, h, B, Link, ask, useAsked, useOverview, refreshOverview, startTask, stashTasks, saveSettings } =
     PlexSync;
-  const { happened, whatToDo, when, count, things, between, percent, lasting, runText, excludedCount, subject } =
-    PlexSync;
+  const {
+    happened,
+    shortVersion,
+    whatToDo,
+    when,
+    count,
+    things,
+    between,
+    percent,
+    lasting,
+    runText,
+    excludedCount,
+    subject,
+  } = PlexSync;
   const { Boundary, Card, Plot, ProblemLine, Setup, Technical, Trouble, isFirstRun, sceneLink, plexLink, useDo } =
     PlexSync;
   const { Fragment, useEffect, useState } = api.React;
@@ -67,11 +79,13 @@
   // ---- The head: whose Plex it is, and what one can do ------------------------------
 
   // The server is asked who it is once for all that show it, and again after five minutes.
-  /** @type {{ at: number, answer: Promise<SettingsTest> | undefined }} */
-  const asked = { at: 0, answer: undefined };
-  const whoIsIt = () => {
-    if (!asked.answer || Date.now() - asked.at > 300000) {
+  /** @type {{ at: number, out: boolean, answer: Promise<SettingsTest> | undefined }} */
+  const asked = { at: 0, out: false, answer: undefined };
+  /** @param {boolean} out an outage is known: its end is news */
+  const whoIsIt = (out) => {
+    if (!asked.answer || asked.out !== out || Date.now() - asked.at > 300000) {
       asked.at = Date.now();
+      asked.out = out;
       asked.answer = ask("settings_test", {});
     }
     return asked.answer;
@@ -83,7 +97,7 @@
   /** @param {{ o: Overview }} props */
   function Server({ o }) {
     const out = o.breaker.state !== "closed";
-    const server = useAsked(whoIsIt, [out, o.ready]);
+    const server = useAsked(() => whoIsIt(out), [out, o.ready]);
     const t = server.value;
     if (!o.ready) return h("p", { className: "plexsync-sub" }, "Not connected to Plex yet");
     const bad = out || (t && (t.error || !t.reachable));
@@ -100,7 +114,7 @@
           : t.error || !t.reachable
             ? happened(t.cause || "unreachable", t.error)
             : [
-                "Connected to " + (t.name || "Plex") + " (Plex " + t.version + ")",
+                "Connected to " + (t.name || "Plex") + " (Plex " + shortVersion(t.version) + ")",
                 asked.at ? " · checked " : "",
                 when(new Date(asked.at).toISOString()),
               ],
@@ -378,7 +392,7 @@
       { variant: "danger", className: "plexsync-outage" },
       h("strong", null, happened(cause, b.message) + "."),
       " ",
-      b.since && h(Fragment, null, "PlexSync has been waiting for Plex since ", when(b.since), ". "),
+      b.since && h(Fragment, null, "The outage began ", when(b.since), ". "),
       o.queued > 0 && things(o.queued, "edit waits", "edits wait") + ", and nothing is lost. ",
       b.next_probe && b.state === "open" && h(Fragment, null, "Next try: ", when(b.next_probe), ". "),
       cause === "unauthorized"
@@ -425,7 +439,11 @@
         ),
       ),
       doing.status,
-      h("p", { className: "plexsync-foot" }, tabLink(go, "dead", "All " + count(o.dead) + " that need attention")),
+      h(
+        "p",
+        { className: "plexsync-foot" },
+        tabLink(go, "dead", o.dead > 3 ? "See all " + count(o.dead) : "Open the list"),
+      ),
     );
   }
 
@@ -434,7 +452,11 @@
     /** @type {[string, string, React.ReactNode][]} key, time, text */
     const all = o.runs
       .filter((r) => r.ended && r.done + r.unchanged + r.retry + r.waiting + r.dead + r.gone > 0)
-      .map((r) => ["run " + r.started, r.ended || r.started, "Synced: " + runText(r)]);
+      .map((r) => [
+        "run " + r.started,
+        r.ended || r.started,
+        (r.done + r.unchanged > 0 ? "Synced: " : "Tried to sync: ") + runText(r),
+      ]);
     const c = o.coverage;
     if (c.compared) all.push(["compare", c.compared, "Compared " + things(c.scenes, "scene", "scenes") + " with Plex"]);
     const last = o.last_outage;

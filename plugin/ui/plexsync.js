@@ -60,6 +60,7 @@
  * @property {(t: string | null | undefined) => string} exactly a time as the reader writes it, "" for none
  * @property {(t: string) => string} ago a time as the distance from now
  * @property {(share: number | null | undefined) => string} percent of a share from 0 to 1
+ * @property {(v: string | null | undefined) => string} shortVersion
  * @property {(r: Run) => string} runText what a run did
  * @property {(c: Coverage) => number} excludedCount
  * @property {(n: number | undefined) => string} count

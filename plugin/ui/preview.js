@@ -36,7 +36,7 @@
         h("h3", null, sceneLink(i.scene, i.title || undefined)),
         changes.length > 0 && h(Changes, { rows: changes }),
         i.poster && h("p", null, "The poster would become the cover of the scene."),
-        i.locks && h("p", null, "Locks would change."),
+        i.locks && h("p", null, "Fields would be locked or unlocked, so that a metadata refresh keeps them."),
         !quiet &&
           h(
             "div",

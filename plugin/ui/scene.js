@@ -115,7 +115,7 @@
       : h(
           Fragment,
           null,
-          h("h3", null, "The items that match"),
+          h("h2", null, "The items that match"),
           h(
             "ul",
             null,
@@ -146,7 +146,7 @@
         " ",
         h("small", null, rungName(i.rung) + ": ", h("code", null, i.path)),
       ),
-      changes.length > 0 && h("h3", null, things(changes.length, "field would change", "fields would change")),
+      changes.length > 0 && h("h2", null, things(changes.length, "field would change", "fields would change")),
       changes.length > 0 && h(Changes, { rows: changes }),
       i.poster && h("p", null, "The poster would become the cover of the scene."),
       i.background && h("p", null, "The background would become the cover of the scene."),

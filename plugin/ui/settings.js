@@ -291,15 +291,14 @@
           h(
             "p",
             null,
-            "Of " +
-              things(t.sample.scenes, "sample file", "sample files") +
-              ", Plex has " +
-              count(t.sample.by_path) +
-              " at the expected path, " +
-              count(t.sample.by_name) +
-              " at another path, and does not have " +
-              count(t.sample.missing) +
-              ". ",
+            "Of " + things(t.sample.scenes, "sample file", "sample files") + ", Plex has ",
+            [
+              count(t.sample.by_path) + " at the expected path",
+              t.sample.by_name ? count(t.sample.by_name) + " at another path" : "",
+              t.sample.missing ? "and lacks " + count(t.sample.missing) : "",
+            ]
+              .filter(Boolean)
+              .join(", ") + ". ",
             button(t.sample.suggest),
           ),
           h(
@@ -358,7 +357,7 @@
       "Connected to " +
         server +
         " (Plex " +
-        t.version +
+        ours.shortVersion(t.version) +
         "), " +
         things(t.libraries.length, "movie library", "movie libraries") +
         ".",
@@ -476,7 +475,10 @@
         label: settingName(name) === name ? d.display_name || name : settingName(name),
         value: name in form ? form[name] : saved[name],
         /** @param {string | number | boolean} v */
-        set: (v) => setForm((f) => ({ ...f, [name]: v })),
+        set: (v) => {
+          setRefused(false);
+          setForm((f) => ({ ...f, [name]: v }));
+        },
         wrong: problems.filter((p) => p.setting === name),
       };
       if (name === "plexToken") return h(TokenRow, { ...row, hasToken });
@@ -511,7 +513,8 @@
       ),
       h(
         "div",
-        { className: "plexsync-savebar" },
+        // Over what is scrolled below it, in the theme's own color.
+        { className: "plexsync-savebar", style: { background: getComputedStyle(document.body).backgroundColor } },
         h(
           "div",
           { className: "plexsync-buttons" },

@@ -108,21 +108,23 @@
     return h(
       "section",
       { className: "plexsync-table", "aria-label": label, "aria-busy": !!list.loading },
-      h(
-        "div",
-        { className: "plexsync-bar" },
-        searches !== false &&
-          h(Input, {
-            type: "search",
-            size: "sm",
-            "aria-label": "Search in " + label,
-            placeholder: "Search",
-            value: typed,
-            onText: setTyped,
-          }),
-        actions && actions([...selected], clear, total),
-        h("span", { className: "plexsync-total", role: "status" }, list.value ? things(total, "row", "rows") : ""),
-      ),
+      // Nothing to search or to choose from.
+      !(list.value && total === 0 && !search && !typed) &&
+        h(
+          "div",
+          { className: "plexsync-bar" },
+          searches !== false &&
+            h(Input, {
+              type: "search",
+              size: "sm",
+              "aria-label": "Search in " + label,
+              placeholder: "Search",
+              value: typed,
+              onText: setTyped,
+            }),
+          actions && actions([...selected], clear, total),
+          h("span", { className: "plexsync-total", role: "status" }, list.value ? things(total, "row", "rows") : ""),
+        ),
       h(Trouble, { error: list.error, retry: list.reload }),
       list.value && total === 0
         ? h("p", { className: "plexsync-empty" }, search ? 'No results for "' + search + '".' : empty)

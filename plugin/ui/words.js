@@ -109,6 +109,9 @@
   };
   PlexSync.settingName = (name) => SETTINGS[name] || name;
 
+  // Without the build, which nobody looks for.
+  PlexSync.shortVersion = (v) => (/^\d+(\.\d+){0,2}/.exec(v || "") || [v || ""])[0];
+
   PlexSync.count = (n) => Number(n || 0).toLocaleString();
   PlexSync.things = (n, one, many) => PlexSync.count(n) + " " + (n === 1 ? one : many);
   PlexSync.percent = (share) =>
