@@ -351,7 +351,7 @@ func (p *planner) gone(ctx context.Context, x *plan) {
 			x.release = append(x.release, old)
 			continue
 		}
-		old.Scene, old.WantedHash = heir, ""
+		old.Scene, old.WantedHash, old.PosterAt = heir, "", time.Time{}
 		x.remember = append(x.remember, old)
 		x.queue = append(x.queue, job.Scene(heir))
 	}
