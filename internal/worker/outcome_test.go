@@ -112,7 +112,7 @@ func TestEachFailureHasItsOutcome(t *testing.T) {
 					b.Errorf("letters %+v", letters)
 				default:
 					j := b.job(scene)
-					wait := j.DueAt.Sub(time.Now()) + time.Since(b.lastRun().Ended)
+					wait := time.Until(j.DueAt) + time.Since(b.lastRun().Ended)
 					if c.from == 0 {
 						wait = max(wait, 0)
 					}
