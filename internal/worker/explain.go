@@ -159,10 +159,11 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 	}
 	if e.Skipped = x.scene != nil && p.skip(x.scene) != ""; e.Skipped && len(x.scene.Files) > 0 {
 		e.Empty = x.scene.Meta.Empty()
-		if err := p.catalogue.meet(ctx); err == nil {
-			if found, _, err := p.match(ctx, x.scene, nil); err == nil {
-				e.InPlex = len(found.Hits) > 0
-			}
+		if p.catalogue.known == nil {
+			p.catalogue.known = memory.(Known) // what is remembered will do: Plex is asked nothing for it
+		}
+		if found, _, err := p.match(ctx, x.scene, nil); err == nil {
+			e.InPlex = len(found.Hits) > 0
 		}
 	}
 	e.InPlex = e.InPlex || len(x.found.Hits) > 0
