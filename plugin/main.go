@@ -31,7 +31,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		if args[0] == "waker" {
 			return runWaker(stdin)
 		}
-		return commandLine(args, stdout, stderr)
+		return commandLine(args, stdin, stdout, stderr)
 	}
 	// A Stash that ends closes our log. To Go that is a reason to die at the next
 	// line, but the work at hand can be finished without one.

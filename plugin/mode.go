@@ -50,6 +50,11 @@ func modes() map[string]answerer {
 		// settings.go
 		"settings_check": mode[NoArguments, SettingsCheck]{answer: (*session).settingsCheck},
 		"settings_test":  mode[SettingsRequest, SettingsTest]{answer: (*session).settingsTest},
+		// signin.go
+		"sign_in":        mode[NoArguments, SignIn]{answer: (*session).signIn},
+		"sign_in_poll":   mode[SignInRequest, SignInProgress]{answer: (*session).signInPoll},
+		"sign_in_choose": mode[SignInChoice, SignedIn]{answer: (*session).signInChoose, log: logSignedIn},
+		"sign_out":       mode[NoArguments, SignedOut]{answer: (*session).signOut, log: logSignedOut},
 	}
 }
 

@@ -41,6 +41,8 @@ In a shell, it shows its state and fixes problems:
   plexsync dlq retry [ID ...]   queue dead letters again: all, or those named
   plexsync dlq drop ID ...      delete dead letters for good
   plexsync health               test Plex, Stash, the database and the settings
+  plexsync sign-in              sign in with Plex: find your server, save its address and a token
+  plexsync sign-out             revoke that token and remove it from the settings
   plexsync version              show the version
 
 Options:
@@ -49,21 +51,25 @@ Options:
   --stash URL        where Stash is; default http://127.0.0.1:9999
   --api-key-file F   a file that holds Stash's API key, if Stash asks for a login
   --class CLASS      for dlq: only letters of this class, such as rejected
+  --server NAME      for sign-in: the server to use, if you have several
   --json             print the answer as JSON
 `
 
 // shell is one call of the command line.
 type shell struct {
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	data, url      string
 	keyFile, class string
+	server         string
 	asJSON         bool
 	table          bool // the answer is printed as a table, not as the lines of a log
+	first          bool // it may be the first call of all, before there is a database
 }
 
 // commandLine is PlexSync in a shell.
-func commandLine(args []string, stdout, stderr io.Writer) int {
-	c := &shell{stdout: stdout, stderr: stderr}
+func commandLine(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	c := &shell{stdin: stdin, stdout: stdout, stderr: stderr}
 	words, err := c.parse(args)
 	if err == nil {
 		err = c.run(words)
@@ -95,6 +101,7 @@ func (c *shell) parse(args []string) (words []string, err error) {
 	f.StringVar(&c.url, "stash", "http://127.0.0.1:9999", "")
 	f.StringVar(&c.keyFile, "api-key-file", "", "")
 	f.StringVar(&c.class, "class", "", "")
+	f.StringVar(&c.server, "server", "", "")
 	f.BoolVar(&c.asJSON, "json", false, "")
 	for len(args) > 0 {
 		switch err := f.Parse(args); {
@@ -122,10 +129,13 @@ func (c *shell) run(words []string) error {
 		return nil
 	case "version":
 		return c.version()
-	case "status", "process", "health", "compare", "preview":
-		args["mode"] = command
+	case "status", "process", "health", "compare", "preview", "sign-in", "sign-out":
+		args["mode"] = strings.ReplaceAll(command, "-", "_")
 		if len(rest) > 0 {
 			return misuse("%s takes no more words, got %q", command, rest[0])
+		}
+		if command == "sign-in" {
+			return c.signIn()
 		}
 	case "explain":
 		if len(rest) != 1 {
@@ -184,9 +194,25 @@ func (c *shell) version() error {
 // ask calls a mode as a task of Stash does, and prints what comes of it: the lines of its
 // log, or its answer as JSON or as a table.
 func (c *shell) ask(args map[string]any) error {
+	answer, data, err := c.call(args)
+	switch {
+	case err != nil:
+		return err
+	case c.asJSON:
+		return c.printJSON(data)
+	}
+	if letters, ok := answer.(List[Letter]); ok {
+		c.letters(letters)
+	}
+	return nil
+}
+
+// call calls a mode as a task of Stash does, and returns its answer, also as JSON without
+// secrets.
+func (c *shell) call(args map[string]any) (answer any, data []byte, err error) {
 	conn, err := c.connection()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	level := new(slog.LevelVar)
 	lines := &plainLines{out: c.stdout}
@@ -200,32 +226,23 @@ func (c *shell) ask(args map[string]any) error {
 	if c.keyFile != "" {
 		key, err := os.ReadFile(c.keyFile)
 		if err != nil {
-			return fmt.Errorf("--api-key-file: %w", err)
+			return nil, nil, fmt.Errorf("--api-key-file: %w", err)
 		}
 		p.apiKey = strings.TrimSpace(string(key))
 		p.handler.AddSecret(p.apiKey)
 	}
-	var answer any
 	code := p.handler.Guard(io.Discard, func() (any, error) {
 		answer, err = p.mode(context.Background())
 		return nil, err
 	})
 	switch {
 	case err != nil:
-		return errors.New(p.handler.Redact(err.Error()))
+		return nil, nil, errors.New(p.handler.Redact(err.Error()))
 	case code != 0:
-		return errors.New("failed; see the error above") // a panic, which Guard has logged
-	case c.asJSON:
-		data, err := p.handler.JSON(answer)
-		if err != nil {
-			return err
-		}
-		return c.printJSON(data)
+		return nil, nil, errors.New("failed; see the error above") // a panic, which Guard has logged
 	}
-	if letters, ok := answer.(List[Letter]); ok {
-		c.letters(letters)
-	}
-	return nil
+	data, err = p.handler.JSON(answer)
+	return answer, data, err
 }
 
 // printJSON prints a JSON text with line breaks, for people.
@@ -260,6 +277,9 @@ func (c *shell) connection() (host.Connection, error) {
 func (c *shell) dataFolder() (string, error) {
 	has := func(dir string) bool {
 		_, err := os.Stat(filepath.Join(dataDir(dir), store.FileName))
+		if err != nil && c.first {
+			_, err = os.Stat(filepath.Join(dir, "config.yml"))
+		}
 		return err == nil
 	}
 	if c.data != "" {

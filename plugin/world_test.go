@@ -30,6 +30,8 @@ func TestMain(m *testing.M) {
 	if name := strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"); name == "plexsync" {
 		main()
 	}
+	// No test asks the real plex.tv.
+	os.Setenv(tvVariable, "http://127.0.0.1:1")
 	// Most of these tests wait for processes, and some for minutes.
 	flag.Parse()
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
@@ -99,7 +101,7 @@ func newBareWorld(t *testing.T, o simstash.Options) *world {
 	w.plexURL, stop = w.plex.Start()
 	// A process under the race detector sleeps for a second before it ends.
 	env := append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-	o.Dir, o.Cwd, o.Env = w.dir, w.dir, env
+	o.Dir, o.Cwd, o.Env = w.dir, w.dir, append(env, o.Env...)
 	w.stash = simstash.New(o)
 	w.stash.Start()
 	t.Cleanup(func() {

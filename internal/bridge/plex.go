@@ -66,12 +66,12 @@ func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, erro
 	return out, err
 }
 
-func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit) error {
-	_, err := p.Client.Edit(ctx, section, key, plexEdit(e))
+func (p plexSide) Edit(ctx context.Context, section, key string, e merge.Edit) (requests int, err error) {
+	requests, err = p.Client.Edit(ctx, section, key, plexEdit(e))
 	if u := (*plex.Unremovable)(nil); errors.As(err, &u) {
-		return fmt.Errorf("%w: %w", worker.ErrUnremovable, err)
+		err = fmt.Errorf("%w: %w", worker.ErrUnremovable, err)
 	}
-	return err
+	return requests, err
 }
 
 func (p plexSide) RemovalKinds(e merge.Edit) []string {

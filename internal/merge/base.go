@@ -27,6 +27,9 @@ type Base struct {
 	Had map[Field][]string `json:"had,omitempty"`
 	// Elements tells more of elements of Added and Had, where there is more to tell.
 	Elements map[Field]map[string]Element `json:"elements,omitempty"`
+	// Removed are, for each list, the keys of elements of ours that the last write was to
+	// remove, until it was read back.
+	Removed map[Field][]string `json:"removed,omitempty"`
 	// Locked are the fields that we locked, LockHidden those whose lock Plex did not
 	// show after that.
 	Locked     []Field `json:"locked,omitempty"`
@@ -199,10 +202,16 @@ func (b Base) Shown(e Edit, before, after Item) Base {
 func (b *Base) listShown(l ListEdit, before, after []Tag) {
 	f := l.Field
 	was, shows, sent := tags(before), tags(after), tags(l.Full)
-	var hidden []string // names that were written and do not show
+	var hidden []string        // names that were written and do not show
+	taken := map[string]bool{} // keys that show for others
 	for _, t := range l.Full {
 		key := fold.Tag(t.Name)
 		_, there := shows[key]
+		if name := b.Elements[f][key].Name; name != "" && !there {
+			if _, there = shows[name]; there { // as it did before
+				taken[name] = true
+			}
+		}
 		if _, old := was[key]; !there && !old && slices.Contains(b.Added[f], key) {
 			hidden = append(hidden, t.Name)
 		}
@@ -211,7 +220,7 @@ func (b *Base) listShown(l ListEdit, before, after []Tag) {
 	for _, t := range after {
 		key := fold.Tag(t.Name)
 		_, ours := sent[key]
-		if _, old := was[key]; !ours && !old {
+		if _, old := was[key]; !ours && !old && !taken[key] {
 			strange = append(strange, t.Name)
 		}
 	}
@@ -334,6 +343,68 @@ func Ignored(e Edit, before, after Item) []Field {
 		}
 	}
 	return all
+}
+
+// Removing returns b with a note of what e removes of ours, so that it can be told later
+// whether it went, see [Base.Removed]. before is the base that e was made from.
+func (b Base) Removing(e Edit, before Base) Base {
+	b.Removed = nil
+	for _, l := range e.Lists {
+		for _, name := range l.Remove {
+			if before.Ours(l.Field, name) {
+				if b.Removed == nil {
+					b.Removed = map[Field][]string{}
+				}
+				b.Removed[l.Field] = append(b.Removed[l.Field], fold.Tag(name))
+			}
+		}
+	}
+	return b
+}
+
+// Reclaim returns b without the note of what was removed, and whether the item still
+// shows any of it: that is ours still.
+func (b Base) Reclaim(now Item) (Base, bool) {
+	left := false
+	removed := b.Removed
+	b.Removed = nil
+	b.Added = copied(b.Added)
+	for f, keys := range removed {
+		shows, added := tags(now.Lists[f]), slices.Clone(b.Added[f])
+		for _, key := range keys {
+			if _, there := shows[key]; there && !b.Ours(f, key) {
+				added, left = append(added, key), true
+			}
+		}
+		setOrDelete(b.Added, f, added)
+	}
+	return b, left
+}
+
+// Arrived returns the base that holds after e was written, of which parts of lists may
+// not have been taken: next is what would hold if all had, before and now what the item
+// showed before and shows now. A value was taken as a whole, however it is shown; an
+// element was if something shows for it.
+func Arrived(base, next Base, e Edit, before, now Item) Base {
+	out := Recover(base, next, now).clone()
+	shown := next.Shown(e, before, now)
+	out.Wrote, out.ShownAs, out.Seen = shown.Wrote, shown.ShownAs, shown.Seen
+	for f, elements := range shown.Elements {
+		known, added := maps.Clone(out.Elements[f]), slices.Clone(out.Added[f])
+		for key, x := range elements {
+			if x.Name == "" || x.Gone || !slices.Contains(shown.Added[f], key) {
+				continue
+			}
+			if known == nil {
+				known = map[string]Element{}
+			}
+			known[key] = x
+			added = append(added, key)
+		}
+		setOrDelete(out.Added, f, added)
+		setElements(out.Elements, f, known)
+	}
+	return out
 }
 
 // Carry returns as much of the base of an item as holds for the item now that is its

@@ -257,7 +257,7 @@ func (m *merger) list(f Field, want []Tag) {
 	now := m.now.Lists[f]
 	mirror := m.o.MirrorLists && f != Label
 	known := m.base.Elements[f]
-	as := aliases(known)
+	as, shows := aliases(known), tags(now)
 	added, had := set(m.base.Added[f]), set(m.base.Had[f])
 	wanted := map[string]Tag{}
 	for _, t := range want {
@@ -320,9 +320,21 @@ func (m *merger) list(f Field, want []Tag) {
 		if !kept[shown] {
 			e.Remove = append(e.Remove, t.Name)
 			changed = true
+			for _, k := range as[shown] {
+				// It may be there as it was sent, and only look otherwise.
+				if _, another := shows[k]; !another {
+					e.Remove = append(e.Remove, k)
+				}
+			}
 			continue
 		}
-		keep(t)
+		if stays && key != shown {
+			sent := t
+			sent.Name = w.Name // which Plex makes the same of again
+			keep(sent)
+		} else {
+			keep(t)
+		}
 		if !stays {
 			continue
 		}

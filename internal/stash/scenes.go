@@ -453,7 +453,8 @@ func (c *Client) AllScenes(ctx context.Context, after int64, page func([]Scene) 
 const maxNamesakes = 100
 
 // ScenesByBasename returns the scenes that have a file of exactly this name, at
-// most a hundred, with their ID and Files only. It makes one request, unless more
+// most a hundred, with their ID and Files only; and with their Err those that Stash
+// cannot read and whose paths contain the name. It makes one request, unless more
 // than a thousand paths contain the name ("1.mp4").
 func (c *Client) ScenesByBasename(ctx context.Context, name string) ([]Scene, error) {
 	if name == "" {
@@ -465,8 +466,8 @@ func (c *Client) ScenesByBasename(ctx context.Context, name string) ([]Scene, er
 	var found []Scene
 	err := c.list(ctx, listing{"ask Stash for the scene of a file", sceneFilesQuery, which, pageSize}, 0, func(scenes []*wireScene) (bool, error) {
 		for _, w := range scenes {
-			s := Scene{ID: int64(w.ID), Files: files(w.Files)}
-			if len(found) < maxNamesakes && slices.ContainsFunc(s.Files, func(f File) bool { return f.Basename() == name }) {
+			s := Scene{ID: int64(w.ID), Files: files(w.Files), Err: w.unreadable}
+			if len(found) < maxNamesakes && (s.Err != nil || slices.ContainsFunc(s.Files, func(f File) bool { return f.Basename() == name })) {
 				found = append(found, s)
 			}
 		}

@@ -127,7 +127,7 @@ func TestAFileIsFoundBesideOneThatCannotBeRead(t *testing.T) {
 	bad := s.AddScene(simstash.Scene{Files: film("/data/1/a.mp4")})
 	good := s.AddScene(simstash.Scene{Files: film("/data/2/a.mp4")})
 	s.SetUnreadable(bad, true)
-	if found, err := c.ScenesByBasename(ctx, "a.mp4"); err != nil || len(found) != 1 || found[0].ID != good {
+	if found, err := c.ScenesByBasename(ctx, "a.mp4"); err != nil || len(found) != 2 || found[0].ID != bad || found[0].Err == nil || found[1].ID != good || found[1].Err != nil {
 		t.Errorf("%v, %v", found, err)
 	}
 	s.SetUnreadable(bad, false)

@@ -45,6 +45,12 @@ func (s *Store) copyPath() string { return s.path + ".copy" }
 // on the disk; after an error it stays as it was. It reads the whole database (about a
 // second for 100 MB), in which hooks go on, but other methods of this Store wait.
 func (s *Store) KeepCopy(ctx context.Context) error {
+	if err := s.tx(ctx, func(tx *sql.Tx) error {
+		return exec(ctx, tx, `DELETE FROM meta WHERE key = ? AND NOT EXISTS (SELECT 1 FROM job WHERE kind IN (?, ?))`,
+			MetaMemoryLost, string(job.KindScene), string(job.KindLibrary))
+	}); err != nil {
+		return err
+	}
 	part := s.copyPath() + ".part"
 	if err := os.Remove(part); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s.explain(err)
@@ -70,13 +76,7 @@ func (s *Store) KeepCopy(ctx context.Context) error {
 		return s.explain(err)
 	}
 	s.at("copy: in place")
-	if err := syncDir(s.dir); err != nil {
-		return s.explain(err)
-	}
-	return s.tx(ctx, func(tx *sql.Tx) error {
-		return exec(ctx, tx, `DELETE FROM meta WHERE key = ? AND NOT EXISTS (SELECT 1 FROM job WHERE kind IN (?, ?))`,
-			MetaMemoryLost, string(job.KindScene), string(job.KindLibrary))
-	})
+	return s.explain(syncDir(s.dir))
 }
 
 // restoreItems takes the states of the items with these keys from a copy, as far as it

@@ -229,6 +229,7 @@ func TestADamagedDatabaseIsReplacedWhereverTheDamageIs(t *testing.T) {
 // TestADatabaseWithForeignContentsWorks: each is a whole SQLite file, which is only set
 // aside if it is not PlexSync's any more.
 func TestADatabaseWithForeignContentsWorks(t *testing.T) {
+	whole := filled(t)
 	for name, c := range map[string]struct {
 		change string
 		want   fate
@@ -255,15 +256,15 @@ func TestADatabaseWithForeignContentsWorks(t *testing.T) {
 		"a letter of the year 300,000,000": {`UPDATE dead_letter SET died_at = 9223372036854775807 WHERE id = 1`, mended},
 		"a run before the flood":           {`UPDATE run SET started_at = -9223372036854775808`, mended},
 		"a text in the history":            {`INSERT INTO outage (system, started_at, cause, message, waited) VALUES ('plex', 'x', 'busy', '', 'many')`, mended},
-		"a huge error":                     {`UPDATE dead_letter SET error = CAST(zeroblob(100000000) AS TEXT) WHERE id = 1`, mended},
-		"a huge number of bytes":           {`UPDATE dead_letter SET title = zeroblob(100000000) WHERE id = 1`, mended},
-		"a huge base":                      {`UPDATE pushed SET base = CAST(zeroblob(50000000) AS TEXT) WHERE scene_id = 2`, mended},
+		"a huge error":                     {`UPDATE dead_letter SET error = CAST(zeroblob(30000000) AS TEXT) WHERE id = 1`, mended},
+		"a huge number of bytes":           {`UPDATE dead_letter SET title = zeroblob(30000000) WHERE id = 1`, mended},
+		"a huge base":                      {`UPDATE pushed SET base = CAST(zeroblob(30000000) AS TEXT) WHERE scene_id = 2`, mended},
 		"numbers that make no sense":       {`UPDATE job SET due_at = 9223372036854775807, generation = -5, attempt = -1; UPDATE breaker SET next_probe = -9223372036854775808`, mended},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, FileName)
-			if err := os.WriteFile(path, filled(t), 0o600); err != nil {
+			if err := os.WriteFile(path, whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			db := sql.OpenDB(&sqlConnector{"file:" + path})

@@ -25,9 +25,7 @@ func checkFolder(dir string) (owner account, note string, err error) {
 	info, err := os.Stat(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = os.MkdirAll(dir, 0o700); err == nil {
-			err = adopt(dir, filepath.Dir(dir))
-		}
-		if err == nil {
+			adopt(dir, filepath.Dir(dir))
 			info, err = os.Stat(dir)
 		}
 	}
@@ -96,26 +94,60 @@ func makesFilesOf(dir string) (uid int, err error) {
 }
 
 // rootAt reports whether root is at work in a folder that is another's, and whose.
-func rootAt(folder string) (owner account, foreign bool, err error) {
+func rootAt(folder string) (owner account, foreign bool) {
 	if os.Geteuid() != 0 {
-		return owner, false, nil
+		return owner, false
 	}
 	info, err := os.Stat(folder)
 	if err != nil {
-		return owner, false, err
+		return owner, false
 	}
 	owner, known := ownerOf(info)
-	return owner, known && owner.uid != 0, nil
+	return owner, known && owner.uid != 0
 }
 
 // adopt gives a folder that root has just made at path to the owner of the one that it is
-// in.
-func adopt(path, folder string) error {
-	owner, foreign, err := rootAt(folder)
-	if err != nil || !foreign {
-		return err
+// in. Where root may not (a share that squashes it, a container without the right), that
+// is how it has to stay.
+func adopt(path, folder string) {
+	if owner, foreign := rootAt(folder); foreign {
+		os.Lchown(path, owner.uid, owner.gid)
 	}
-	return os.Lchown(path, owner.uid, owner.gid)
+}
+
+// adoptFile is adopt for a file that is open, which root may have made now or before. One
+// that has another name may be anybody's, and is not given away.
+func adoptFile(f *os.File, folder string) {
+	owner, foreign := rootAt(folder)
+	if !foreign {
+		return
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return
+	}
+	if of, _ := ownerOf(info); of != owner && info.Mode().IsRegular() && !shared(info) {
+		f.Chown(owner.uid, owner.gid)
+	}
+}
+
+// giveBack is adoptFile for files of SQLite's that an earlier version may have made as
+// root. They are not opened: to close a file takes away every lock that this process has
+// on it (POSIX), also those of SQLite.
+func giveBack(folder string, paths ...string) {
+	owner, foreign := rootAt(folder)
+	if !foreign {
+		return
+	}
+	for _, path := range paths {
+		info, err := os.Lstat(path)
+		if err != nil || !info.Mode().IsRegular() || shared(info) {
+			continue
+		}
+		if of, _ := ownerOf(info); of.uid == 0 {
+			os.Lchown(path, owner.uid, owner.gid)
+		}
+	}
 }
 
 // plain refuses a file that is a link or the like, and one of a third user: he could
@@ -125,6 +157,9 @@ func plain(path string, info fs.FileInfo, owner account) error {
 		return fmt.Errorf("%s: %w", path, errLink)
 	}
 	if of, known := ownerOf(info); known && of.uid != os.Geteuid() && of.uid != owner.uid && of.uid != 0 {
+		if made, err := makesFilesOf(filepath.Dir(path)); err == nil && made == of.uid {
+			return nil // a disk on which everything that is made belongs to him
+		}
 		return fmt.Errorf("%s belongs to another user (uid %d) than its folder. Delete it, or change its owner, for example: chown %d '%s'",
 			path, of.uid, owner.uid, path)
 	}
@@ -141,28 +176,8 @@ func createFile(dir, path string) (*os.File, error) {
 		}
 		return nil, err
 	}
-	if err := adoptFile(f, dir); err != nil {
-		f.Close()
-		return nil, err
-	}
+	adoptFile(f, dir)
 	return f, nil
-}
-
-// adoptFile is adopt for a file that is open, which root may have made now or before. One
-// that has another name may be anybody's, and is not given away.
-func adoptFile(f *os.File, folder string) error {
-	owner, foreign, err := rootAt(folder)
-	if err != nil || !foreign {
-		return err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if of, _ := ownerOf(info); of == owner || !info.Mode().IsRegular() || shared(info) {
-		return nil
-	}
-	return f.Chown(owner.uid, owner.gid)
 }
 
 func isLink(path string) bool {
@@ -176,7 +191,8 @@ func makeDir(dir, name string) (made bool, err error) {
 	path := filepath.Join(dir, name)
 	switch err := os.Mkdir(path, 0o700); {
 	case err == nil:
-		return true, adopt(path, dir)
+		adopt(path, dir)
+		return true, nil
 	case !errors.Is(err, fs.ErrExist):
 		return false, folderError(err, path)
 	}

@@ -85,33 +85,25 @@ func (s *Store) mend(ctx context.Context, now time.Time, rows bool) error {
 		s.db.Close()
 		s.db = nil
 	}
-	empty, err := s.empty()
+	size, err := s.size()
 	if err != nil {
 		return err
 	}
-	if empty {
+	if size == 0 {
 		return s.begin(ctx, now)
 	}
-	why, err := s.examine(ctx)
-	if err == nil && why == "" {
-		if err = s.open(ctx); errors.Is(err, errMigrate) {
-			if err = s.create(ctx); errors.Is(err, errMigration) || Damaged(err) {
-				// It says that it is older, and the newer tables do not fit into it.
-				why, err = err.Error(), nil
-			}
+	// A file that is too small is an empty one to SQLite, which would fill it anew.
+	var failed error
+	if !rows && size >= minPage {
+		if failed = s.migrateAndOpen(ctx); s.hasty || !Damaged(failed) && !errors.Is(failed, errMigration) {
+			return failed
 		}
 	}
+	why, err := s.examine(ctx, size)
 	if err == nil && why == "" {
-		if err = s.open(ctx); err == nil && s.reindexed != "" {
-			err = s.notice(ctx, fmt.Sprintf("The indexes of the database were damaged (%s) and have been rebuilt. Nothing is lost", s.reindexed))
-		}
-	}
-	if err == nil && why == "" && rows {
-		var n int
-		if n, err = s.sweep(ctx, now); err == nil && n == 0 && s.reindexed == "" {
-			why, err = s.suspect(ctx, now)
-		} else if isCode(err, sqlite3.ErrTooBig) {
-			why, err = err.Error(), nil // it cannot even be removed
+		if why, err = s.keep(ctx, now, rows); why == "" && errors.Is(failed, errMigration) {
+			// It says that it is older, and the newer tables do not fit into it.
+			why, err = failed.Error(), nil
 		}
 	}
 	if err != nil || why == "" {
@@ -121,6 +113,42 @@ func (s *Store) mend(ctx context.Context, now time.Time, rows bool) error {
 		return fmt.Errorf("%w: %s", errGarbage, why)
 	}
 	return s.rebuild(ctx, now, why)
+}
+
+// migrateAndOpen opens a file that may have an older schema.
+func (s *Store) migrateAndOpen(ctx context.Context) error {
+	err := s.open(ctx)
+	if errors.Is(err, errMigrate) {
+		if err = s.create(ctx); err == nil {
+			err = s.open(ctx)
+		}
+	}
+	return err
+}
+
+// keep opens a file that SQLite finds sound, and puts right what is wrong in it. why says
+// why that is not enough, and the file must be set aside.
+func (s *Store) keep(ctx context.Context, now time.Time, rows bool) (why string, err error) {
+	if err := s.migrateAndOpen(ctx); err != nil {
+		return reason(err)
+	}
+	if s.reindexed != "" {
+		if err := s.notice(ctx, fmt.Sprintf("The indexes of the database were damaged (%s) and have been rebuilt. Nothing is lost", s.reindexed)); err != nil {
+			return reason(err)
+		}
+	}
+	if !rows {
+		return "", nil
+	}
+	switch n, err := s.sweep(ctx, now); {
+	case isCode(err, sqlite3.ErrTooBig):
+		return err.Error(), nil // it cannot even be removed
+	case err != nil:
+		return reason(err)
+	case n == 0 && s.reindexed == "":
+		return s.suspect(ctx, now)
+	}
+	return "", nil
 }
 
 // metaSuspect is the key of the time at which damage was reported that nothing shows.
@@ -150,16 +178,16 @@ func isCode(err error, code sqlite3.ErrNo) bool {
 	return errors.As(err, &e) && e.Code == code
 }
 
-// empty reports whether there is no database at all.
-func (s *Store) empty() (bool, error) {
+// size is the size of the file; 0 if there is none.
+func (s *Store) size() (int64, error) {
 	info, err := os.Lstat(s.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return true, nil
+		return 0, nil
 	}
 	if err != nil {
-		return false, err
+		return 0, err
 	}
-	return info.Size() == 0, plain(s.path, info, s.owner)
+	return info.Size(), plain(s.path, info, s.owner)
 }
 
 // begin makes a database where there is none: at first, or because it was lost, or
@@ -203,13 +231,11 @@ const minPage = 512
 // says that a file is damaged, not an error that may have other reasons. A file that is
 // whole and not PlexSync's, although it says so, cannot be used either. An error means
 // that it could not be told, and that nothing is to be done.
-func (s *Store) examine(ctx context.Context) (why string, err error) {
-	if info, err := os.Lstat(s.path); err != nil {
-		return "", err
-	} else if info.Size() < minPage {
-		// To SQLite that is an empty one, which it would fill anew.
-		return fmt.Sprintf("it is cut to %d bytes", info.Size()), nil
+func (s *Store) examine(ctx context.Context, size int64) (why string, err error) {
+	if size < minPage {
+		return fmt.Sprintf("it is cut to %d bytes", size), nil
 	}
+	readOnly := s.foreignFormat() // before SQLite has the file open, see giveBack
 	db := s.connect()
 	defer db.Close()
 	var version int
@@ -236,7 +262,7 @@ func (s *Store) examine(ctx context.Context) (why string, err error) {
 		}
 		s.reindexed = why
 	}
-	if s.foreignFormat() {
+	if readOnly {
 		return "its format is one that SQLite can only read", nil
 	}
 	if version < 0 {
@@ -325,13 +351,20 @@ func (s *Store) builtPath() string { return s.path + ".new" }
 // the old file or the whole new one.
 func (s *Store) rebuild(ctx context.Context, now time.Time, why string) error {
 	part := &Store{dir: s.dir, path: s.path + ".part", owner: s.owner, patience: s.patience, points: s.points}
-	for _, path := range []string{part.path, part.path + "-wal", part.path + "-shm", part.path + "-journal", s.builtPath()} {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+	clear := func() error {
+		for _, path := range []string{part.path, part.path + "-wal", part.path + "-shm", s.path + paddedEnd, s.copyPath() + paddedEnd, s.builtPath()} {
+			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
 		}
+		return nil
+	}
+	if err := clear(); err != nil { // of a process that was killed
+		return err
 	}
 	aside := s.asideName(now)
 	if err := part.fill(ctx, s, now, why, aside); err != nil {
+		clear() // perhaps the disk is full
 		return err
 	}
 	s.at("rebuild: filled")

@@ -88,6 +88,7 @@ func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*S
 		return nil, err
 	}
 	s := &Store{dir: dir, path: filepath.Join(dir, FileName), owner: owner, patience: busyTimeout}
+	giveBack(dir, s.path, s.path+"-wal", s.path+"-shm")
 	for _, o := range options {
 		o(s)
 	}
@@ -115,10 +116,7 @@ func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*S
 		return nil, s.explain(errBusy)
 	}
 	defer lock.Release()
-	if err = s.open(ctx); err != nil {
-		err = s.mend(ctx, now, false)
-	}
-	if err != nil {
+	if err = s.mend(ctx, now, false); err != nil {
 		return nil, s.explain(err)
 	}
 	return s, nil

@@ -125,6 +125,13 @@ func TestWhatRootMakesBelongsToTheFoldersOwner(t *testing.T) {
 	mend(t, s.dir)
 	owners(t, s.dir, stashUser)
 	// And what an earlier version left as root's.
+	must(t, os.Chown(filepath.Join(dir, FileName), 0, 0))
+	if out, err := as(t, stashUser, "TAKE", dir); err == nil || !strings.Contains(out, FileName) {
+		t.Errorf("%v: %s", err, out)
+	}
+	s, err = Open(ctx, dir, t0)
+	must(t, err)
+	must(t, s.Close())
 	must(t, os.Chown(filepath.Join(dir, DrainLock), 0, 0))
 	if out, err := as(t, stashUser, "LOCKS", dir); err == nil || !strings.Contains(out, "Another user, such as root, created it") {
 		t.Errorf("%v: %s", err, out)

@@ -109,7 +109,7 @@ func padded(path string) (string, error) {
 	if size <= info.Size() || size > maxPadded {
 		return "", errors.New("it is not cut")
 	}
-	name := path + ".padded"
+	name := path + paddedEnd
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
 	}
@@ -124,6 +124,9 @@ func padded(path string) (string, error) {
 	}
 	return name, nil
 }
+
+// paddedEnd is the end of the name of such a copy.
+const paddedEnd = ".padded"
 
 // maxPadded bounds the size that is believed of a header: a database of a million scenes
 // is below.
@@ -357,7 +360,13 @@ func (s *Store) fromCopy(ctx context.Context, tx *sql.Tx, tables []table, c carr
 	}
 	defer from.close()
 	for _, t := range tables {
-		if _, err := from.rows(ctx, t, add(c.fromCopy, fit)); err != nil {
+		take := add(c.fromCopy, fit)
+		if _, err := from.rows(ctx, t, func(t table, row []any) error {
+			if t.name == "meta" && t.value(row, "key") == metaNotices {
+				return nil // of then
+			}
+			return take(t, row)
+		}); err != nil {
 			return err
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 // State is what the database tells.
 type State struct {
-	// Gone: the database does not exist any more, as after an uninstall.
+	// Gone: the data folder does not exist any more, as after an uninstall.
 	Gone bool
 	// Replaced: the program was updated, or removed, since this process was started.
 	Replaced bool

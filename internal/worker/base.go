@@ -235,6 +235,9 @@ func record(x *plan, t *target, base merge.Base, intent *merge.Base) (job.Pushed
 		// The pictures were the old item's.
 		r.PosterHash, r.PosterETag, r.ArtHash, r.Thumb, r.PosterAt = "", "", "", "", time.Time{}
 	}
+	if r.Scene != x.scene.ID {
+		r.PosterAt = time.Time{} // it was another scene's cover that was looked at then
+	}
 	r.Key, r.Section, r.Path, r.Scene = t.hit.Key, t.hit.Section, t.hit.Part.Path, x.scene.ID
 	r.Size, r.Duration = t.hit.File.Size, t.hit.File.Duration
 	r.Refs, r.At, r.Seen = refs(x.scene.Meta), x.at, ""

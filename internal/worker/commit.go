@@ -143,7 +143,7 @@ func (c *committer) dropLabels(ctx context.Context, r job.Pushed) error {
 		}
 		// One by one: accounts differ about several.
 		e := merge.Edit{Lists: []merge.ListEdit{{Field: merge.Label, Remove: []string{t.Name}}}}
-		if err := c.plex.Edit(ctx, items[0].Section, r.Key, e); err != nil && job.StatusOf(err) != 404 {
+		if _, err := c.plex.Edit(ctx, items[0].Section, r.Key, e); err != nil && job.StatusOf(err) != 404 {
 			return err
 		}
 	}

@@ -348,8 +348,15 @@ func TestAnUnchangedSceneCostsPlexNothing(t *testing.T) {
 		if run := b.drain(); run.Unchanged != 4 {
 			b.Errorf("run %+v", run)
 		}
-		b.syncAll()
 		b.askedOnlyWhoItIs()
+
+		// "Sync all" lists the library in full before it believes a key.
+		b.plex.ResetCounts()
+		b.syncAll()
+		b.wroteNothing()
+		if c := b.plex.Counts(); c.Total != 3 || c.ByRoute["GET /library/sections/{id}/all"] != 1 {
+			b.Errorf("Plex got %d requests: %v", c.Total, c.ByRoute)
+		}
 	})
 }
 

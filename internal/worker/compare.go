@@ -291,6 +291,9 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 		}
 		why := c.planner.skip(s)
 		switch {
+		case dead[s.ID] == job.ClassUnreadable: // it can be read now
+			found.add(changedInStash)
+			queue = append(queue, job.Scene(s.ID))
 		case why != "" && s.Meta.Empty() && len(s.Files) > 0:
 			found.WithoutMetadata++
 		case why != "":
@@ -326,12 +329,6 @@ func (c *comparer) page(ctx context.Context, state *Comparing, scenes []Scene) e
 			if !isDead {
 				queue = append(queue, x.job.Subject)
 			}
-		case isDead && class == job.ClassUnreadable: // it is readable now
-			if why == same {
-				why = changedInStash
-			}
-			found.add(why)
-			queue = append(queue, x.job.Subject)
 		case isDead && !class.Apart():
 			found.Dead++
 		case why != same:

@@ -106,7 +106,7 @@ func (p *planner) hasPicture(old job.Pushed, hash string) bool {
 // looksAtCover reports whether the scene's cover may differ from the poster that
 // Plex has from us.
 func (p *planner) looksAtCover(s *Scene, old job.Pushed) bool {
-	return (p.opt.Poster || p.opt.Background) && s.CoverURL != "" && !old.PosterAt.Equal(s.Updated)
+	return (p.opt.Poster || p.opt.Background) && s.CoverURL != "" && (old.Scene != s.ID || !old.PosterAt.Equal(s.Updated))
 }
 
 // posterMoved reports whether the item shows another poster than after our write.

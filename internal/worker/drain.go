@@ -273,9 +273,11 @@ func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
 		return false, err
 	}
 	if wanted {
-		err = d.meet(ctx)
-		if err == nil {
+		switch {
+		case d.met:
 			err = d.comparer.step(ctx)
+		default:
+			err = d.meet(ctx) // which may queue the library: that goes first
 		}
 		if err = d.guard.halt(ctx, err, "The comparison could not go on and does so later"); err == nil {
 			err = d.turnedUp(ctx)

@@ -185,7 +185,7 @@ func (p *planner) firstOwner(ctx context.Context, s *Scene, h match.Hit) (int64,
 }
 
 // ownerOf returns the scene that has a file at a path as Plex sees it, 0 if none
-// has.
+// has. If no other has it, one that Stash cannot read is taken for it.
 func (p *planner) ownerOf(ctx context.Context, plexPath string) (int64, error) {
 	_, base := fold.Split(plexPath)
 	if base == "" {
@@ -195,12 +195,16 @@ func (p *planner) ownerOf(ctx context.Context, plexPath string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	var perhaps int64
 	for _, s := range scenes {
-		if p.holds(s, plexPath) {
+		switch {
+		case s.Err != nil:
+			perhaps = s.ID
+		case p.holds(s, plexPath):
 			return s.ID, nil
 		}
 	}
-	return 0, nil
+	return perhaps, nil
 }
 
 // holds reports whether the scene has a file at a path as Plex sees it.

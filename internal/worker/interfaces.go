@@ -166,7 +166,8 @@ type Stash interface {
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
 	// at or after then, and when each was.
 	UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error
-	// ScenesByBasename returns the scenes that have a file of this name.
+	// ScenesByBasename returns the scenes that have a file of this name, and with their
+	// Err those that may, but cannot be read.
 	ScenesByBasename(ctx context.Context, name string) ([]Scene, error)
 	// Cover fetches the picture at a scene's CoverURL, unless it is still the one
 	// of etag ("" = fetch).
@@ -229,9 +230,9 @@ type PlexReader interface {
 
 // PlexWriter changes Plex.
 type PlexWriter interface {
-	// Edit brings e to the item; idempotent. ErrUnremovable says that all of it is
-	// written but the removal of some names.
-	Edit(ctx context.Context, section, key string, e merge.Edit) error
+	// Edit brings e to the item, by so many requests; idempotent. ErrUnremovable says
+	// that all of it is written but the removal of some names.
+	Edit(ctx context.Context, section, key string, e merge.Edit) (requests int, err error)
 	// RemovalKinds are the kinds of names that e removes. A server that heeds one of a
 	// kind heeds all of it; one that does not answers as if it did, so the first of
 	// each kind has to be read back. IgnoredRemovals are those of which nothing went:

@@ -342,7 +342,7 @@ func (p *planner) gone(ctx context.Context, x *plan) {
 		return
 	}
 	for _, old := range rows {
-		heir, err := p.ownerOf(ctx, old.Path)
+		heir, err := p.heirOf(ctx, old)
 		if err != nil {
 			x.err = err
 			return
@@ -351,11 +351,33 @@ func (p *planner) gone(ctx context.Context, x *plan) {
 			x.release = append(x.release, old)
 			continue
 		}
-		old.Scene, old.WantedHash = heir, ""
+		old.Scene, old.WantedHash, old.PosterAt = heir, "", time.Time{}
 		x.remember = append(x.remember, old)
 		x.queue = append(x.queue, job.Scene(heir))
 	}
 	x.verdict = job.Gone
+}
+
+// heirOf returns the scene to which the item of a scene that is gone passes: the one that
+// has its file now, or another file of an item that Plex has joined; 0 if none has.
+func (p *planner) heirOf(ctx context.Context, old job.Pushed) (int64, error) {
+	heir, err := p.ownerOf(ctx, old.Path)
+	if err != nil || heir != 0 {
+		return heir, err
+	}
+	parts, err := p.catalogue.partsOf(ctx, old.Key)
+	if err != nil {
+		return 0, err
+	}
+	for _, part := range parts {
+		if part.Path == old.Path {
+			continue
+		}
+		if heir, err := p.ownerOf(ctx, part.Path); err != nil || heir != 0 {
+			return heir, err
+		}
+	}
+	return 0, nil
 }
 
 // want computes the wanted states.

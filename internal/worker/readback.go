@@ -20,8 +20,8 @@ type written struct {
 	before merge.Item
 }
 
-// mark notes that an item was written: e to what it was before. An empty e is a picture.
-func (c *committer) mark(r *job.Pushed, e merge.Edit, before merge.Item) {
+// mark notes that t's item was written: e to what it was before. An empty e is a picture.
+func (c *committer) mark(r *job.Pushed, t *target, e merge.Edit) {
 	r.Unread = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -29,7 +29,7 @@ func (c *committer) mark(r *job.Pushed, e merge.Edit, before merge.Item) {
 		c.written = map[string]written{}
 	}
 	if _, both := c.written[r.Key]; !both || !e.Empty() {
-		c.written[r.Key] = written{e, before}
+		c.written[r.Key] = written{e, t.item.State}
 	}
 }
 
@@ -121,7 +121,9 @@ func (d *drain) readBack(ctx context.Context) error {
 				d.committer.read(r.Key, merge.Base{})
 				r.WantedHash = ""
 			default:
-				d.showed(&r, item)
+				if err := d.showed(ctx, &r, item); err != nil {
+					return err
+				}
 			}
 			if r.WantedHash == "" {
 				again = append(again, job.Scene(r.Scene))
@@ -145,21 +147,33 @@ func (d *drain) readBack(ctx context.Context) error {
 }
 
 // showed notes in r how its item shows what was written. An edit that changed nothing,
-// although Plex said that it had, is to be sent once more.
-func (d *drain) showed(r *job.Pushed, item *Item) {
+// although Plex said that it had, is to be sent once more, and so are removals of which
+// something is still there.
+func (d *drain) showed(ctx context.Context, r *job.Pushed, item *Item) error {
 	if r.PosterHash != "" {
 		r.Thumb = item.Thumb
 	}
 	base, _, err := decodeBase(*r)
 	if err != nil {
-		return // said when it is planned
+		return nil // said when it is planned
 	}
 	w := d.committer.read(r.Key, base)
-	if len(merge.Ignored(w.edit, w.before, item.State)) > 0 && d.committer.again(r.Key) {
-		r.WantedHash = ""
-		return
+	reclaimed, left := base.Reclaim(item.State)
+	base.Removed = nil
+	switch {
+	case len(merge.Ignored(w.edit, w.before, item.State)) > 0 && d.committer.again(r.Key):
+		base, r.WantedHash = reclaimed, ""
+	case left && d.committer.again(r.Key):
+		// What was learnt of this server's removals does not hold: to be learnt anew.
+		base, r.WantedHash = reclaimed.Shown(w.edit, w.before, item.State), ""
+		if err := d.committer.unlearn(ctx); err != nil {
+			return err
+		}
+	default:
+		base = base.Shown(w.edit, w.before, item.State)
 	}
-	if text, err := json.Marshal(base.Shown(w.edit, w.before, item.State)); err == nil {
+	if text, err := json.Marshal(base); err == nil {
 		r.Base = text
 	}
+	return nil
 }

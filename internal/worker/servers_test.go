@@ -443,3 +443,11 @@ func TestAnItemInTheTrashIsNoneWhileALiveOneFits(t *testing.T) {
 		})
 	}
 }
+
+// between calls before with the method of each request to Plex, before it is sent.
+func between(next http.RoundTripper, before func(method string)) http.RoundTripper {
+	return roundTrip(func(r *http.Request) (*http.Response, error) {
+		before(r.Method)
+		return next.RoundTrip(r)
+	})
+}

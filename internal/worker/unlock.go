@@ -70,7 +70,7 @@ func (w *Worker) Unlock(ctx context.Context) (int, error) {
 				}
 			}
 			if !e.Empty() {
-				if err := w.plex.Edit(ctx, item.Section, item.Key, e); err != nil {
+				if _, err := w.plex.Edit(ctx, item.Section, item.Key, e); err != nil {
 					return n, err
 				}
 				n++

@@ -28,6 +28,7 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 		if t.next, err = c.edit(ctx, x, t, edit); err != nil {
 			return nil, err
 		}
+		t.next = t.next.Removing(edit, t.base)
 		changed = append(changed, edit.Fields()...)
 	}
 	r, err := record(x, t, t.next, nil)
@@ -36,7 +37,7 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 	}
 	if !edit.Empty() {
 		c.contest(x, t, &r)
-		c.mark(&r, edit, t.item.State)
+		c.mark(&r, t, edit)
 	}
 	if r.PosterHash == "" {
 		r.Thumb = t.item.Thumb
@@ -91,7 +92,7 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 		if ok {
 			// What the item shows now tells later whether a person chose another.
 			r.PosterHash, r.Thumb = hash, ""
-			c.mark(r, merge.Edit{}, t.item.State)
+			c.mark(r, t, merge.Edit{})
 		}
 	}
 	if t.background {
@@ -120,14 +121,15 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		if err != nil {
 			return next, err
 		}
-		doubts := known.doubts(c.plex.RemovalKinds(e), removals(e))
+		doubts := known.doubts(c.plex.RemovalKinds(e), e)
 		habits := c.plex.Habits()
 		began := c.now()
-		err = c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e)
+		requests, err := c.plex.Edit(ctx, t.hit.Section, t.hit.Key, e)
 		c.edited(began)
 		switch {
 		case errors.Is(err, ErrUnremovable):
 			x.notes = append(x.notes, err.Error())
+			c.again(t.hit.Key) // it need not be sent again
 			doubts = nil
 		case job.ClassOf(err) == job.ClassRejected && job.StatusOf(err) == 404:
 			return next, &vanishedError{t.hit.Key}
@@ -145,11 +147,7 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		if len(items) == 0 {
 			return next, &vanishedError{t.hit.Key}
 		}
-		// Of the lists it is asked what has arrived. A value was taken as a whole, however
-		// it is shown.
-		base := merge.Recover(t.base, next, items[0].State)
-		values := next.Shown(merge.Edit{Scalars: e.Scalars}, t.item.State, items[0].State)
-		base.Wrote, base.ShownAs, base.Seen = values.Wrote, values.ShownAs, values.Seen
+		base := merge.Arrived(t.base, next, e, t.item.State, items[0].State)
 		still, after := merge.Merge(base, x.wanted, items[0].State, c.opt.Merge)
 		ignored := c.plex.IgnoredRemovals(e, still)
 		if len(ignored) > 0 {
@@ -157,7 +155,7 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 		}
 		var heeded []string
 		for _, d := range doubts {
-			if !slices.Contains(ignored, d) && (d != several || still.Empty() && round == 0) {
+			if !slices.Contains(ignored, d) && (d != several && d != emptied || still.Empty() && round == 0 && requests == 1 && proves(e, d)) {
 				heeded = append(heeded, d)
 			}
 		}
@@ -175,29 +173,50 @@ func (c *committer) edit(ctx context.Context, x *plan, t *target, e merge.Edit) 
 	}
 }
 
-// removals counts the names that e removes.
-func removals(e merge.Edit) (n int) {
+// proves reports whether it says something of a kind, several or emptied, that all names
+// have gone by an edit of it. Names with a comma may go by writing the whole list, and
+// others with them; and where Plex replaces lists, all go that are not in the new one.
+func proves(e merge.Edit, kind string) bool {
+	_, alone := removals(e)
+	return (kind != emptied || alone > 1) && !slices.ContainsFunc(e.Lists, func(l merge.ListEdit) bool {
+		return slices.ContainsFunc(l.Remove, func(name string) bool { return strings.Contains(name, ",") })
+	})
+}
+
+// removals counts the names that e removes, and those of them that leave nothing behind
+// in their list.
+func removals(e merge.Edit) (n, alone int) {
 	for _, l := range e.Lists {
 		n += len(l.Remove)
+		if len(l.Full) == 0 {
+			alone += len(l.Remove)
+		}
 	}
-	return n
+	return n, alone
 }
 
 // learnt is what was found out about one version of one server by reading back.
 type learnt struct {
-	// Heeds are the kinds of removals that it heeds, and "several" if it heeds several
-	// in one request.
+	// Heeds are the kinds of removals that it heeds, and several and emptied if it heeds
+	// such.
 	Heeds []string `json:"heeds,omitempty"`
 	// Habits are the client's.
 	Habits string `json:"habits,omitempty"`
 }
 
-// several is the kind of an edit that removes more than one name.
-const several = "several"
+// Kinds of edits that remove more than one name: from lists that have others left, which
+// are sent with them, or also from lists that are empty then.
+const (
+	several = "several"
+	emptied = "several, emptied"
+)
 
 // doubts are those of an edit's kinds that this server is not known to heed.
-func (l learnt) doubts(kinds []string, n int) (doubts []string) {
-	if n > 1 {
+func (l learnt) doubts(kinds []string, e merge.Edit) (doubts []string) {
+	switch n, alone := removals(e); {
+	case n > 1 && alone > 0:
+		kinds = append(kinds, emptied)
+	case n > 1:
 		kinds = append(kinds, several)
 	}
 	for _, k := range kinds {
@@ -225,6 +244,17 @@ func (c *committer) learn(ctx context.Context) (learnt, error) {
 		c.learnt = &l
 	}
 	return *c.learnt, nil
+}
+
+// unlearn forgets which removals this server is known to heed.
+func (c *committer) unlearn(ctx context.Context) error {
+	if _, err := c.learn(ctx); err != nil {
+		return err
+	}
+	c.learning.Lock()
+	defer c.learning.Unlock()
+	c.learnt = &learnt{Habits: c.plex.Habits()}
+	return writeMeta(ctx, c.notes, metaLearnt+c.version(), *c.learnt)
 }
 
 // keepLearnt stores what was learnt since, if anything was.
