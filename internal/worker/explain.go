@@ -124,12 +124,12 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 	p := w.onlooker()
 	x := p.planFully(ctx, scene)
 	e.Machine = p.catalogue.machineID()
+	current, err := w.store.Current(ctx)
+	if err != nil {
+		return e, err
+	}
 	memory := p.catalogue.memory()
 	if memory == nil { // Plex could not be asked who it is
-		current, err := w.store.Current(ctx)
-		if err != nil {
-			return e, err
-		}
 		memory = current
 	}
 	if err := w.last(ctx, memory, job.Scene(scene), &e.Last); err != nil {
@@ -159,11 +159,12 @@ func (w *Worker) Explain(ctx context.Context, scene int64) (Explanation, error) 
 	}
 	if e.Skipped = x.scene != nil && p.skip(x.scene) != ""; e.Skipped && len(x.scene.Files) > 0 {
 		e.Empty = x.scene.Meta.Empty()
-		if err := p.catalogue.meet(ctx); err == nil {
-			if found, _, err := p.match(ctx, x.scene, nil); err == nil {
-				e.InPlex = len(found.Hits) > 0
-			}
+		// What is remembered will do: Plex is asked nothing about a scene that is left out.
+		parts, truncated, err := current.Candidates(ctx, p.lookups(x.scene)...)
+		if err != nil {
+			return e, err
 		}
+		e.InPlex = len(match.Match(match.Input{Files: x.scene.Files, Rules: w.opt.Rules, Parts: parts, Truncated: truncated}).Hits) > 0
 	}
 	e.InPlex = e.InPlex || len(x.found.Hits) > 0
 	for _, c := range x.found.Ambiguous {

@@ -245,7 +245,7 @@ const flows = {
     await page.getByRole("link", { name: "2 not in Plex" }).click();
     await says("2 scenes are not in Plex");
     await says("PlexSync looks again for these");
-    assert.equal(await page.locator("tbody tr").count(), 2);
+    await until("both are listed", async () => (await page.locator("tbody tr").count()) === 2);
     await shows("not-in-plex");
     await accessible("not in Plex");
     await tab("Left out");
