@@ -42,7 +42,7 @@ func (w *world) fillDisk(dir string) (filler string) {
 func TestAFullDiskLosesNothing(t *testing.T) {
 	slow(t, "drives processes into faults")
 	w := newWorld(t, nil)
-	dir := w.smallDisk("300k")
+	dir := w.smallDisk("1m")
 	studio := w.stash.AddStudio(simstash.Studio{Name: "Old name"})
 	scene, item := w.film("a.mp4", simstash.Scene{})
 	w.edit(scene, map[string]any{"title": "A", "studio_id": studio})
