@@ -75,7 +75,7 @@ func TestADamagedFileIsLoggedThoughAPageAsks(t *testing.T) {
 	}
 	lines := 0
 	for _, l := range w.stash.Logs(0)[logged:] {
-		if l.Level == simstash.LevelError && strings.Contains(l.Text, "It is kept as "+path) {
+		if l.Level == simstash.LevelError && strings.Contains(l.Text, "was kept as "+path) {
 			lines++
 		}
 	}
