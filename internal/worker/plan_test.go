@@ -68,7 +68,7 @@ func TestScenesThatAreLeftAloneSayWhy(t *testing.T) {
 					}
 					return
 				}
-				b.askedNothing()
+				b.askedOnlyWhoItIs()
 				if run.Unchanged != 1 || !strings.Contains(e.Decision, c.why) || len(e.Files) != 1 || len(e.Items) != 0 {
 					b.Errorf("run %+v, explained %+v", run, e)
 				}
