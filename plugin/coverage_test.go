@@ -211,6 +211,7 @@ func TestThePageCallsSettingsAsTheFormDoes(t *testing.T) {
 
 // TestTheProgressOfARunIsTold: while it runs, and not after.
 func TestTheProgressOfARunIsTold(t *testing.T) {
+	slow(t, "watches a sync of half a minute")
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.films(120)

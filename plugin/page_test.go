@@ -548,6 +548,7 @@ func TestTheInterfaceOfThePage(t *testing.T) {
 // states, into a program that is checked against the types in ui/ask.js. A name too many
 // in an answer is an error there, as is one too few, or a null where none is promised.
 func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
+	slow(t, "needs npm")
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Folders: []string{"/data", "/elsewhere"}}, nil)
 	var program strings.Builder

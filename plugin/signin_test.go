@@ -333,6 +333,7 @@ func TestSigningInAgain(t *testing.T) {
 // TestWhatCannotBeChosenIsNotSaved: nothing that a page sends makes a token go to an
 // address that plex.tv does not name for the server, or that another machine has.
 func TestWhatCannotBeChosenIsNotSaved(t *testing.T) {
+	slow(t, "signs in again and again")
 	t.Parallel()
 	w := newTVWorld(t, simstash.Options{}, map[string]any{"paused": true})
 	other := simplex.New(simplex.Options{MachineID: "machine-9"})
@@ -403,6 +404,7 @@ func TestWhatCannotBeChosenIsNotSaved(t *testing.T) {
 // TestASignInSaysWhyItDoesNotGoOn: each failure of plex.tv is a state with a sentence, and
 // what may be gone in a moment does not end it.
 func TestASignInSaysWhyItDoesNotGoOn(t *testing.T) {
+	slow(t, "waits for the time-outs of a sign-in")
 	t.Parallel()
 	w := newTVWorld(t, simstash.Options{}, nil)
 	echo := `{"authToken":"` + accountToken + `","code":"` + codeMark + `"}`
@@ -706,6 +708,7 @@ func TestWhyAServerCannotBeChosen(t *testing.T) {
 // the log as talkative as can be. (What was printed and written is searched at the end of
 // every test.)
 func TestNoSecretOfASignInIsTold(t *testing.T) {
+	slow(t, "goes through every failure of a sign-in")
 	t.Parallel()
 	w := newTVWorld(t, simstash.Options{Username: "anna", Password: "SECRET-password", APIKey: apiKey}, map[string]any{"verbose": true})
 	echo := `{"message":"` + strings.Join([]string{token, accountToken, codeMark + "x", apiKey}, " ") + `"}`
@@ -891,6 +894,7 @@ func TestSigningInAndOutInAShell(t *testing.T) {
 }
 
 func TestAShellPicksAServer(t *testing.T) {
+	slow(t, "signs in again and again in a shell")
 	t.Parallel()
 	w := newTVWorld(t, simstash.Options{}, nil)
 	must(t, os.WriteFile(filepath.Join(w.dir, "config.yml"), nil, 0o600))

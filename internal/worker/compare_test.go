@@ -267,7 +267,10 @@ func TestAskingForACompareTwiceIsOnce(t *testing.T) {
 func TestACompareThatIsKilledGoesOnWhereItWas(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.opt.Poster = false
-		n := 2500
+		n := 2500 // of which a page has 1,000
+		if testing.Short() {
+			n = 1100
+		}
 		for i := range n {
 			b.film(fmt.Sprintf("%04d.mp4", i), simstash.Scene{})
 		}

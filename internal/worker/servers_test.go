@@ -15,10 +15,14 @@ import (
 
 // What is remembered when the server, the library or the item is not the one from before.
 
-// onBoth runs a test on a Plex that appends to lists and on one that replaces them.
+// onBoth runs a test on a Plex that appends to lists and on one that replaces them, with
+// -short only on the first.
 func onBoth(t *testing.T, test func(b *bench)) {
 	t.Helper()
 	for name, replace := range map[string]bool{"appends": false, "replaces": true} {
+		if replace && testing.Short() {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(b *bench) {
 				b.replaces(replace)

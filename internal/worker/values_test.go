@@ -147,7 +147,11 @@ func TestTheEndIsTheSameHoweverPlexReadsRemovals(t *testing.T) {
 						scenes, items = append(scenes, scene), append(items, item)
 					}
 					b.syncAll()
-					for i := range 200 {
+					changes := 200
+					if testing.Short() {
+						changes = 50
+					}
+					for i := range changes {
 						var g []map[string]any
 						for _, id := range some(groups) {
 							g = append(g, map[string]any{"group_id": fmt.Sprint(id)})
