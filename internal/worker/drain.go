@@ -524,8 +524,8 @@ func (d *drain) lookForMissing(ctx context.Context) error {
 		return nil
 	}
 	d.awaited = true
-	awaits, err := d.jobs.Awaits(ctx)
-	if err != nil || !awaits {
+	missing, err := d.jobs.AnyMissing(ctx)
+	if err != nil || !missing {
 		return err
 	}
 	f, due, err := d.catalogue.overdue(ctx)

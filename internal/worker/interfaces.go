@@ -57,7 +57,7 @@ type Jobs interface {
 	Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error)
 	Revive(ctx context.Context, now time.Time, w job.Which) (int, error)
 	TurnedUp(ctx context.Context, now time.Time) (int, error)
-	Awaits(ctx context.Context) (bool, error)
+	AnyMissing(ctx context.Context) (bool, error)
 	LiveScenes(ctx context.Context, after, last int64) ([]int64, error)
 	Job(ctx context.Context, sub job.Subject) (job.Job, bool, error)
 }
