@@ -172,8 +172,8 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 			[]string{"Stash's folder /data would be /data in Plex (no path rule applies), but Plex's folders are /media", "under another. Set pathRules to /data => /media"}},
 		{"another's path rule", map[string]any{"pathRules": "/data => /films"}, func(*world) {}, simstash.LevelWarning, []string{"by the path rule /data => /films"}},
 		{"nothing is set", map[string]any{"plexUrl": nil, "plexToken": nil}, func(*world) {}, simstash.LevelError, []string{"Settings: plexUrl: is empty", "Settings: plexToken: is empty"}},
-		{"bad values", map[string]any{"maxRetries": 1000.0, "paused": true, "colour": "red"}, func(*world) {}, simstash.LevelWarning,
-			[]string{"Settings: maxRetries: 1000 is not between", "ignoring unknown settings colour", "paused is on"}},
+		{"bad values", map[string]any{"maxRetries": 1000.0, "paused": true, "color": "red"}, func(*world) {}, simstash.LevelWarning,
+			[]string{"Settings: maxRetries: 1000 is not between", "ignoring unknown settings color", "paused is on"}},
 		{"an old Plex", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Version = "1.30.0" }) }, simstash.LevelError, []string{"needs 1.32 or newer"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
