@@ -197,7 +197,7 @@ func (s *stage) play() error {
 	s.begin("Plex is back, and nobody does anything. It is noticed within a minute.")
 	s.plex.Set(func(o *simplex.Options) { o.Down = false })
 	for began := time.Now(); time.Since(began) < 90*time.Second; time.Sleep(100 * time.Millisecond) {
-		if s.logged("Plex works again") {
+		if s.logged("Plex is back") {
 			break
 		}
 	}

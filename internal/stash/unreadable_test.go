@@ -28,7 +28,7 @@ func split(t *testing.T, all []stash.Scene) (read, unreadable []int64) {
 		}
 		unreadable = append(unreadable, s.ID)
 		if text := s.Err.Error(); job.ClassOf(s.Err) != job.ClassUnreadable || len(s.Files) > 0 ||
-			!strings.Contains(text, fmt.Sprintf("scene %d: Stash says: getting file by id", s.ID)) || !strings.Contains(text, "Rescan the file in Stash") {
+			!strings.Contains(text, fmt.Sprintf("scene %d: Stash reports: getting file by id", s.ID)) || !strings.Contains(text, "Rescan the file in Stash") {
 			t.Errorf("scene %d: %v (%s)", s.ID, s.Err, job.ClassOf(s.Err))
 		}
 	}

@@ -68,7 +68,7 @@ func (c *comparer) queueRecent(ctx context.Context) error {
 			return err
 		}
 		if len(subjects) > 0 {
-			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run began", plural(len(subjects), "scene", "scenes")))
+			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run started", plural(len(subjects), "scene", "scenes")))
 		}
 	}
 	return writeMeta(ctx, c.notes, metaRecent, now.Unix())
