@@ -67,10 +67,10 @@ build() {
 }
 
 # page NPM-SCRIPT runs a script of plugin/testdata/page/package.json: check, of the types
-# and the format of the page's scripts, or format. Its tools are put there once for a lock
-# file.
+# and the format of the page's scripts; format; or spelling, of everything that people read.
+# Its tools are installed there once per lock file.
 page() {
-	need node "Install Node.js 18 or newer and npm: 'apt-get install nodejs npm' on Debian (they check and test the page)"
+	need node "Install Node.js 18 or newer and npm: 'apt-get install nodejs npm' on Debian (they check and test the page, and check the spelling)"
 	need npm "Install npm: 'apt-get install npm' on Debian"
 	(
 		cd plugin/testdata/page
@@ -200,6 +200,7 @@ test)
 	unformatted=$(gofmt -l $(git ls-files '*.go'))
 	[ -z "$unformatted" ] || { echo "build.sh: run gofmt -w on: $unformatted" >&2; exit 1; }
 	page check
+	page spelling
 	go vet ./...
 	go run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12

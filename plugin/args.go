@@ -77,7 +77,7 @@ func readArgument(field reflect.Value, tag reflect.StructTag, value any) error {
 			return errors.New("must be a list of numbers")
 		}
 		if len(list) == 0 {
-			return errors.New("is an empty list. Leave it out to mean all")
+			return errors.New("is an empty list. To mean all, leave it out")
 		}
 		numbers := make([]int64, len(list))
 		for i, v := range list {
@@ -131,9 +131,9 @@ func readNumber(tag reflect.StructTag, value any) (int64, error) {
 	case err == nil && n >= least && n <= most:
 		return n, nil
 	case most < math.MaxInt64:
-		return 0, fmt.Errorf("must be a whole number from %d to %d", least, most)
+		return 0, fmt.Errorf("must be an integer from %d to %d", least, most)
 	case least == 0:
-		return 0, errors.New("must be a positive whole number or 0")
+		return 0, errors.New("must be 0 or a positive integer")
 	}
-	return 0, errors.New("must be a positive whole number, for example 12")
+	return 0, errors.New("must be a positive integer, for example 12")
 }

@@ -45,25 +45,25 @@ func TestArgumentsAreReadStrictly(t *testing.T) {
 		`{"review":1}`:                   "argument review: must be true or false",
 		`{"review":[true]}`:              "argument review: must be true or false",
 		`{"desc":"descending"}`:          "argument desc: must be true or false",
-		`{"limit":"many"}`:               "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":""}`:                   "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":1001}`:                 "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":-1}`:                   "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":1.5}`:                  "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":1e2}`:                  "argument limit: must be a whole number from 0 to 1000",
-		`{"limit":true}`:                 "argument limit: must be a whole number from 0 to 1000",
-		`{"offset":-1}`:                  "argument offset: must be a positive whole number or 0",
-		`{"offset":9223372036854775808}`: "argument offset: must be a positive whole number or 0",
+		`{"limit":"many"}`:               "argument limit: must be an integer from 0 to 1000",
+		`{"limit":""}`:                   "argument limit: must be an integer from 0 to 1000",
+		`{"limit":1001}`:                 "argument limit: must be an integer from 0 to 1000",
+		`{"limit":-1}`:                   "argument limit: must be an integer from 0 to 1000",
+		`{"limit":1.5}`:                  "argument limit: must be an integer from 0 to 1000",
+		`{"limit":1e2}`:                  "argument limit: must be an integer from 0 to 1000",
+		`{"limit":true}`:                 "argument limit: must be an integer from 0 to 1000",
+		`{"offset":-1}`:                  "argument offset: must be 0 or a positive integer",
+		`{"offset":9223372036854775808}`: "argument offset: must be 0 or a positive integer",
 		`{"search":5}`:                   "argument search: must be text",
 		`{"sort":"died DESC"}`:           "argument sort: must be one of died, id, title, class, attempts",
 		`{"ids":7}`:                      "argument ids: must be a list of numbers",
 		`{"ids":"7"}`:                    "argument ids: must be a list of numbers",
 		`{"ids":{"0":7}}`:                "argument ids: must be a list of numbers",
 		`{"ids":[]}`:                     "argument ids: is an empty list",
-		`{"ids":[7,"x"]}`:                "argument ids: each must be a positive whole number",
-		`{"ids":[7,0]}`:                  "argument ids: each must be a positive whole number",
-		`{"ids":[[7]]}`:                  "argument ids: each must be a positive whole number",
-		`{"ids":[null]}`:                 "argument ids: each must be a positive whole number",
+		`{"ids":[7,"x"]}`:                "argument ids: each must be a positive integer",
+		`{"ids":[7,0]}`:                  "argument ids: each must be a positive integer",
+		`{"ids":[[7]]}`:                  "argument ids: each must be a positive integer",
+		`{"ids":[null]}`:                 "argument ids: each must be a positive integer",
 	} {
 		var q LetterListRequest
 		if err := readArguments(decoded(t, text), &q); err == nil || !strings.Contains(err.Error(), want) {
@@ -176,7 +176,7 @@ func TestManyLettersAreWorkedInPieces(t *testing.T) {
 	if n := w.queued(); n != there {
 		t.Errorf("%d jobs are queued, want %d", n, there)
 	}
-	if err := w.operation(map[string]any{"mode": "dlq_list", "v": 1, "ids": ids}, nil); err == nil || !strings.Contains(err.Error(), "argument ids: names 72500 letters") {
+	if err := w.operation(map[string]any{"mode": "dlq_list", "v": 1, "ids": ids}, nil); err == nil || !strings.Contains(err.Error(), "argument ids: has 72500 ids") {
 		t.Errorf("a list of all these: %v", err)
 	}
 	if err := w.operation(map[string]any{"mode": "dlq_drop", "v": 1, "ids": ids, "class": "rejected"}, &struct{ Data *Count }{&n}); err != nil || n.Count != there/2 {

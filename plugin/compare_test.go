@@ -95,7 +95,7 @@ func TestAPreviewTellsAllAndWritesNothing(t *testing.T) {
 	w.wantLog(simstash.LevelInfo, `title: "Film 0" would become "Else"`)
 	w.wantLog(simstash.LevelInfo, `summary: "About 0" would become ""`)
 	w.wantLog(simstash.LevelInfo, "title: 2 items")
-	w.wantLog(simstash.LevelInfo, "Preview of 7 scenes: 2 items would be written, 3 would not, 1 scenes are left alone, 1 are not found in Plex. Nothing was written")
+	w.wantLog(simstash.LevelInfo, "Preview of 7 scenes: 2 items would change, 3 would not, 1 scenes are left out, 1 were not found in Plex. Nothing was written")
 	if c := w.plex.Counts(); c.Writes+c.Uploads+c.Scans != 0 || fmt.Sprint(w.plex.Snapshot()) != before {
 		t.Errorf("Plex was written to: %v", c.ByRoute)
 	}
@@ -215,13 +215,13 @@ func TestWhoLeavesTakesTheLocksAlong(t *testing.T) {
 	w.task("Compare with Plex") // locks them again
 	w.set(map[string]any{"leaveUnlocked": true})
 	w.task("Unlock fields")
-	w.wantLog(simstash.LevelInfo, "Items whose fields are no longer locked: 4")
+	w.wantLog(simstash.LevelInfo, "Items unlocked: 4")
 	if locks := w.item(f.items[0]).Locks; !slices.Equal(locks, []string{"tagline"}) {
 		t.Errorf("locks %v, want only the person's", locks)
 	}
 	w.shows(f.items[0], map[string]string{"title": "Film 0"})
 	w.task("Unlock fields")
-	w.wantLog(simstash.LevelInfo, "Items whose fields are no longer locked: 0")
+	w.wantLog(simstash.LevelInfo, "Items unlocked: 0")
 	w.task("Forget matches") // states without an item are passed over
 	if err := w.operation(map[string]any{"mode": "unlock"}, nil); err != nil {
 		t.Error(err)

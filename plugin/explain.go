@@ -124,7 +124,7 @@ func explained(e Explanation) []string {
 		if f.Rule != "" {
 			rule = "by the path rule " + f.Rule
 		}
-		say("File %s is looked for in Plex as %s (%s)", f.Path, f.Mapped, rule)
+		say("Looked for file %s in Plex as %s (%s)", f.Path, f.Mapped, rule)
 	}
 	for _, s := range e.Steps {
 		say("Match by %s: %s", s.Rung.words(), s.Verdict)
@@ -141,19 +141,19 @@ func explained(e Explanation) []string {
 			}
 		}
 		if i.Poster {
-			say("    the poster would be set to the scene's cover")
+			say("    poster: would become the scene's cover")
 		}
 		if i.Background {
-			say("    the background would be set to the scene's cover")
+			say("    background: would become the scene's cover")
 		}
 		if len(i.Lock) > 0 {
-			say("    would be locked: %s", strings.Join(i.Lock, ", "))
+			say("    fields to lock: %s", strings.Join(i.Lock, ", "))
 		}
 		if len(i.Unlock) > 0 {
-			say("    would be unlocked: %s", strings.Join(i.Unlock, ", "))
+			say("    fields to unlock: %s", strings.Join(i.Unlock, ", "))
 		}
 		if i.untouched() {
-			say("    shows what it should")
+			say("    is up to date")
 		}
 	}
 	if l := e.Last; !l.Pushed.IsZero() {
@@ -164,11 +164,11 @@ func explained(e Explanation) []string {
 	if l := e.Last; l.Queued {
 		say("It is queued, due %s", clock(l.Due))
 		if l.LastError != "" {
-			say("    last time: %s", l.LastError)
+			say("    last attempt: %s", l.LastError)
 		}
 	}
 	if l := e.Last; l.DeadClass != "" {
-		say("It is a dead letter (%s): %s", l.DeadClass, l.DeadError)
+		say("It is a failed item (%s): %s", l.DeadClass, l.DeadError)
 	}
 	return all
 }

@@ -90,7 +90,7 @@ func (c *checkup) checkSettings() {
 	}
 	switch {
 	case c.config.Paused:
-		c.add("Settings", LevelWarning, "paused is on: events are queued, nothing is written")
+		c.add("Settings", LevelWarning, "paused is on: edits are queued, and nothing is written")
 	case len(c.problems) == 0:
 		c.add("Settings", LevelOK, "every value is valid")
 	}
@@ -189,11 +189,11 @@ func (c *checkup) checkLibraries(sections []plex.Section) (folders []string) {
 	}
 	switch {
 	case len(titles) == 0:
-		c.add("Libraries", LevelError, "Plex has no library for movies; add one of the type \"Movies\" or \"Other Videos\"")
+		c.add("Libraries", LevelError, "Plex has no movie library; add one of the type \"Movies\" or \"Other Videos\"")
 	case len(unknown) > 0:
 		c.add("Libraries", LevelError, "Plex has no movie library %q; it has %s. Correct the setting plexLibraries", strings.Join(unknown, ", "), strings.Join(titles, ", "))
 	default:
-		c.add("Libraries", LevelOK, "synced are %s", strings.Join(chosen, ", "))
+		c.add("Libraries", LevelOK, "syncing %s", strings.Join(chosen, ", "))
 	}
 	return folders
 }
@@ -214,7 +214,7 @@ func (c *checkup) checkFolders(ctx context.Context, plexFolders []string) {
 		}
 		if !f.Found {
 			found = false
-			c.add("Folders", LevelWarning, "Stash's folder %s would be %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s",
+			c.add("Folders", LevelWarning, "Stash's folder %s maps to %s in Plex (%s), but Plex's folders are %s. Set pathRules, for example %s",
 				f.Stash, f.Mapped, by, strings.Join(plexFolders, ", "), f.Suggest)
 		}
 	}
@@ -309,11 +309,11 @@ func (c *checkup) checkPaths(ctx context.Context) error {
 	case r.Scenes == 0:
 		c.add("Paths", LevelOK, "Stash has no scene with a file yet")
 	case r.Suggest != "":
-		c.add("Paths", LevelWarning, "of %d scenes Plex has %d under their path and %d under another. Set pathRules to %s", r.Scenes, r.ByPath, r.ByName, r.Suggest)
+		c.add("Paths", LevelWarning, "of %d scenes, Plex has %d under the expected path and %d under another. Set pathRules to %s", r.Scenes, r.ByPath, r.ByName, r.Suggest)
 	case r.ByPath == 0:
-		c.add("Paths", LevelWarning, "of %d scenes Plex has none under its path, for example %s. Set pathRules", r.Scenes, r.Example)
+		c.add("Paths", LevelWarning, "of %d scenes, Plex has none under the expected path, for example %s. Set pathRules", r.Scenes, r.Example)
 	default:
-		c.add("Paths", LevelOK, "of %d scenes Plex has %d under their path, %d under another, and lacks %d", r.Scenes, r.ByPath, r.ByName, r.Missing)
+		c.add("Paths", LevelOK, "of %d scenes, Plex has %d under the expected path, %d under another, and does not have %d", r.Scenes, r.ByPath, r.ByName, r.Missing)
 	}
 	return nil
 }

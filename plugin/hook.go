@@ -83,7 +83,7 @@ func (p *process) event(ctx context.Context, subject job.Subject, safe func()) e
 			return nil
 		}
 	}
-	p.log.Debug(fmt.Sprintf("%s is queued, but Stash could not be asked to run the drain; the next event asks again: %v", subject, err))
+	p.log.Debug(fmt.Sprintf("%s is queued, but Stash could not be asked to process the queue; the next edit asks again: %v", subject, err))
 	p.wake()
 	return nil
 }
@@ -138,14 +138,14 @@ func (p *process) spool(subject job.Subject, why error) error {
 	if first {
 		level = slog.LevelError
 	}
-	p.log.Log(context.Background(), level, fmt.Sprintf("The database cannot be used: %v. Edits are saved in %s and synced once it works again (first: %s)",
+	p.log.Log(context.Background(), level, fmt.Sprintf("The database cannot be used: %v. Edits are saved in %s and sync once it works again (first: %s)",
 		why, filepath.Join(p.dir, store.SpoolDir), subject))
 	return nil
 }
 
 // notQueued is the error of an event that is lost. It tells what that means.
 func notQueued(subject job.Subject, why error) error {
-	return fmt.Errorf("%s was not queued: %w. The next comparison or the next edit of it will bring the change to Plex", subject, why)
+	return fmt.Errorf("%s was not queued: %w. The next comparison, or its next edit, will bring the change to Plex", subject, why)
 }
 
 // result is what a function that ran in a goroutine of its own came to.
@@ -254,7 +254,7 @@ func subjectOf(h *host.Hook) (job.Subject, error) {
 	name, _, _ := strings.Cut(h.Type, ".")
 	s := job.Subject{Kind: job.Kind(strings.ToLower(name)), ID: h.ID}
 	if s.Kind == job.KindLibrary || !s.Kind.Valid() {
-		return s, fmt.Errorf("PlexSync has no use for the hook %q; plexsync.yml should not ask for it", h.Type)
+		return s, fmt.Errorf("unexpected hook %q: plexsync.yml should not subscribe to it", h.Type)
 	}
 	if err := s.Validate(); err != nil {
 		return s, fmt.Errorf("hook %s: %w", h.Type, err)

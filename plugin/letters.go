@@ -17,7 +17,7 @@ const maxIDs = 1000
 // letterList shows a part of the dead letters, with the item that each scene had.
 func (s *session) letterList(ctx context.Context, q LetterListRequest) (LetterList, error) {
 	if len(q.IDs) > maxIDs {
-		return LetterList{}, fmt.Errorf("argument ids: names %d letters. A list can show %d by id", len(q.IDs), maxIDs)
+		return LetterList{}, fmt.Errorf("argument ids: has %d ids, at most %d are allowed", len(q.IDs), maxIDs)
 	}
 	letters, total, err := s.db.ListLetters(ctx, q.which(), q.list(string(q.Sort)))
 	if err != nil {

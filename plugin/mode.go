@@ -23,11 +23,11 @@ func modes() map[string]answerer {
 		// sync.go
 		"process":        mode[NoArguments, Drained]{answer: (*session).drain, taskOnly: true},
 		"compare":        mode[NoArguments, Compared]{answer: (*session).compare, taskOnly: true},
-		"unlock":         mode[NoArguments, Count]{answer: (*session).unlock, log: counted("Items whose fields are no longer locked: %d"), taskOnly: true},
+		"unlock":         mode[NoArguments, Count]{answer: (*session).unlock, log: counted("Items unlocked: %d"), taskOnly: true},
 		"sync_all":       mode[NoArguments, Count]{answer: (*session).syncAll, drains: true},
-		"sync_recent":    mode[NoArguments, Count]{answer: (*session).syncRecent, log: counted("Scenes queued that changed in the last 24 hours: %d"), drains: true},
+		"sync_recent":    mode[NoArguments, Count]{answer: (*session).syncRecent, log: counted("Scenes changed in the last 24 hours, now queued: %d"), drains: true},
 		"sync_scene":     mode[SceneRequest, Count]{answer: (*session).syncScene, drains: true},
-		"forget_matches": mode[NoArguments, Count]{answer: (*session).forgetMatches, log: counted("Matches forgotten, to be looked up again at the next sync: %d")},
+		"forget_matches": mode[NoArguments, Count]{answer: (*session).forgetMatches, log: counted("Matches forgotten: %d. Their scenes are matched again at the next sync")},
 		// preview.go, explain.go
 		"preview":      mode[NoArguments, Preview]{answer: (*session).preview, log: logPreview, taskOnly: true},
 		"preview_list": mode[PreviewRequest, Preview]{answer: (*session).previewPart},
@@ -179,7 +179,7 @@ func readCall(args map[string]any) (CallRequest, error) {
 	var c CallRequest
 	err := readArguments(args, &c)
 	if v := args["v"]; v != nil && c.V != interfaceVersion {
-		return c, fmt.Errorf("argument v: this is PlexSync %s, which speaks version %d of the interface. Reload the page, or update PlexSync", version, interfaceVersion)
+		return c, fmt.Errorf("argument v: this is PlexSync %s, which supports version %d of the interface. Reload the page, or update PlexSync", version, interfaceVersion)
 	}
 	return c, err
 }

@@ -135,10 +135,10 @@ func logOutages(s *session, r OutageReport) {
 	for _, o := range r.Outages[:min(len(r.Outages), outageLines)] {
 		line := fmt.Sprintf("%s: %s", clock(o.Started), o.Message)
 		if o.Ended.IsZero() {
-			s.log.Warn(line + " (it lasts)")
+			s.log.Warn(line + " (ongoing)")
 			continue
 		}
-		s.log.Info(fmt.Sprintf("%s; it lasted %s, %d jobs waited", line, o.Ended.Sub(o.Started.Time).Round(time.Second), o.Waited))
+		s.log.Info(fmt.Sprintf("%s; lasted %s, %d jobs waited", line, o.Ended.Sub(o.Started.Time).Round(time.Second), o.Waited))
 	}
 	s.log.Info(fmt.Sprintf("Mean time to recovery %s, mean time between outages %s", span(r.MTTR), span(r.MTBF)))
 	for _, w := range r.Windows {

@@ -177,7 +177,7 @@ func TestAsAUserInstallsUpdatesAndUninstalls(t *testing.T) {
 	// Before it is set up it says what to do, and keeps the edit.
 	w.edit(scene, map[string]any{"title": "Early"})
 	w.settle()
-	w.wantLog(simstash.LevelError, "set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. plexUrl: is empty")
+	w.wantLog(simstash.LevelError, "Set it up in Settings > Plugins > PlexSync; until then, edits are queued. plexUrl: is empty")
 	told := len(w.stash.Logs(simstash.LevelError))
 	w.set(nil)
 	w.task("Process queue")
@@ -268,7 +268,7 @@ func TestOlderAndNewerDatabases(t *testing.T) {
 				w.shows(item, map[string]string{"title": "Waited"})
 				return
 			}
-			w.wantLog(simstash.LevelError, "it was written by a newer PlexSync (schema 99, this one knows")
+			w.wantLog(simstash.LevelError, "it was written by a newer PlexSync (schema 99, this one supports")
 			w.edit(scene, map[string]any{"title": "Edited"}) // Stash saves all the same
 			if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
 				t.Errorf("the file was changed: %v", err)

@@ -531,10 +531,10 @@ func TestTheInterfaceOfThePage(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		`{"mode":"overview","v":2}`:                       "speaks version 1 of the interface",
+		`{"mode":"overview","v":2}`:                       "supports version 1 of the interface",
 		`{"mode":"dlq_list","v":1,"sort":"class; DROP"}`:  "must be one of",
 		`{"mode":"queue_list","v":1,"show":"everything"}`: "must be one of due, leased, waiting",
-		`{"mode":"preview_list","v":1,"after":-5}`:        "must be a positive whole number",
+		`{"mode":"preview_list","v":1,"after":-5}`:        "must be 0 or a positive integer",
 	} {
 		var a map[string]any
 		must(t, json.Unmarshal([]byte(args), &a))

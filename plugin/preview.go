@@ -66,8 +66,8 @@ func logPreview(s *session, p Preview) {
 	}
 	unreadable := ""
 	if p.Unreadable > 0 {
-		unreadable = fmt.Sprintf(", %d cannot be read in Stash", p.Unreadable)
+		unreadable = fmt.Sprintf(", %d could not be read in Stash", p.Unreadable)
 	}
-	s.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would be written, %d would not, %d scenes are left alone, %d are not found in Plex%s. Nothing was written",
+	s.log.Info(fmt.Sprintf("Preview of %d scenes: %d items would change, %d would not, %d scenes are left out, %d were not found in Plex%s. Nothing was written",
 		p.Scenes, p.Items, p.Same, p.Skipped, p.NotFound, unreadable))
 }

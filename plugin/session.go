@@ -111,7 +111,7 @@ func (s *session) fatal() error {
 	if len(all) == 0 {
 		return nil
 	}
-	return fmt.Errorf("PlexSync cannot work yet, set it up in Settings > Plugins > PlexSync; what is edited meanwhile is queued. %s", strings.Join(all, "; "))
+	return fmt.Errorf("PlexSync is not set up yet. Set it up in Settings > Plugins > PlexSync; until then, edits are queued. %s", strings.Join(all, "; "))
 }
 
 // ready returns the worker for these settings, or what keeps them from being used.

@@ -132,7 +132,7 @@ func (c *shell) run(words []string) error {
 	case "status", "process", "health", "compare", "preview", "sign-in", "sign-out":
 		args["mode"] = strings.ReplaceAll(command, "-", "_")
 		if len(rest) > 0 {
-			return misuse("%s takes no more words, got %q", command, rest[0])
+			return misuse("%s takes no more arguments, got %q", command, rest[0])
 		}
 		if command == "sign-in" {
 			return c.signIn()
@@ -291,7 +291,7 @@ func (c *shell) dataFolder() (string, error) {
 			return filepath.Dir(dir), nil
 		}
 		if !has(dir) {
-			return "", fmt.Errorf("--data: there is no database in %s. Name the folder of Stash's config.yml; the database is made at the first event", dataDir(dir))
+			return "", fmt.Errorf("--data: there is no database in %s. Give the folder of Stash's config.yml. The database is created at the first edit", dataDir(dir))
 		}
 		return dir, nil
 	}
@@ -309,7 +309,7 @@ func (c *shell) dataFolder() (string, error) {
 			return filepath.Clean(dir), nil
 		}
 	}
-	return "", errors.New("--data: name the folder of Stash's config.yml, for example --data /root/.stash")
+	return "", errors.New("--data: give the folder of Stash's config.yml, for example --data /root/.stash")
 }
 
 // letters prints dead letters as a table.

@@ -68,8 +68,8 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	w.says("status", "Queue: 0 jobs", "Dead letters: 1 need review", "Plex: OK at last check", "Last run: ")
 	w.says("dlq list", "ambiguous", "scene "+fmt.Sprint(tie), "Tie  [31m", "fits 2 items equally")
 	w.says("dlq --class busy list", "No dead letters.")
-	w.says(fmt.Sprintf("explain %d", tie), "File /data/tie.mp4 is looked for in Plex as /data/tie.mp4 (no path rule applies)",
-		"Match by name and size: 2 items fit equally", "/media/x/tie.mp4", "Never written by PlexSync", "It is a dead letter (ambiguous)")
+	w.says(fmt.Sprintf("explain %d", tie), "Looked for file /data/tie.mp4 in Plex as /data/tie.mp4 (no path rule applies)",
+		"Match by name and size: 2 items fit equally", "/media/x/tie.mp4", "Never written by PlexSync", "It is a failed item (ambiguous)")
 	w.says("explain 99999", "Stash has no such scene")
 
 	w.set(map[string]any{"pathRules": "/data => /media/y"})
@@ -81,11 +81,11 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	w.settle()
 	w.says(fmt.Sprintf("explain %d", scene), "1 item would be written", "by the path rule /data => /media", "found by path", `would become "A"`, "It is queued, due")
 	w.shows(item, map[string]string{"summary": ""})
-	w.says("process", "Paused in the settings. Jobs that wait: 1")
+	w.says("process", "Paused in the settings. Jobs waiting: 1")
 	w.set(map[string]any{"paused": nil})
 	w.says("process", "1 done")
 	w.shows(item, map[string]string{"title": "A"})
-	w.says(fmt.Sprintf("explain %d", scene), "Plex shows what Stash has; nothing would be written", "shows what it should", "Last written on")
+	w.says(fmt.Sprintf("explain %d", scene), "Plex is up to date; there is nothing to write", "is up to date", "Last written on")
 	w.plex.EditByPerson(item, simplex.Values{Scalars: map[string]string{"title": "Mine"}})
 	w.says(fmt.Sprintf("explain %d", scene), `title: "Mine" would become "A"`, `(last written by PlexSync: "A")`)
 
@@ -104,7 +104,7 @@ func TestTheCommandLineShowsAndMends(t *testing.T) {
 	if _, stderr, code := w.shell("dlq", "drop"); code != 1 || !strings.Contains(stderr, "name the dead letters to drop") {
 		t.Errorf("dropping nothing: code %d, %s", code, stderr)
 	}
-	if _, stderr, code := w.shell("explain", "x"); code != 1 || !strings.Contains(stderr, "must be a positive whole number") {
+	if _, stderr, code := w.shell("explain", "x"); code != 1 || !strings.Contains(stderr, "must be a positive integer") {
 		t.Errorf("explaining x: code %d, %s", code, stderr)
 	}
 }
@@ -159,9 +159,9 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 	}{
 		{"all is well", nil, func(*world) {}, simstash.LevelInfo,
 			[]string{"Database: ", "Settings: every value is valid", "Stash: v0.30.1 answers", "Plex: version 1.43", "Token: \"Simplex\" accepts the token, and it may edit",
-				"Libraries: synced are \"Films\"", "Folders: every Stash folder", "Paths: of 3 scenes Plex has 3 under their path"}},
+				"Libraries: syncing \"Films\"", "Folders: every Stash folder", "Paths: of 3 scenes, Plex has 3 under the expected path"}},
 		{"Plex is down", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Down = true }) }, simstash.LevelError,
-			[]string{"Plex: ask Plex who it is: ", "Is Plex running"}},
+			[]string{"Plex: identify Plex: ", "Is Plex running"}},
 		{"Plex starts", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Maintenance = true }) }, simstash.LevelError,
 			[]string{"answered 503. Plex is starting"}},
 		{"a wrong token", map[string]any{"plexToken": token + "x"}, func(*world) {}, simstash.LevelError, []string{"Token: ", "set plexToken anew"}},
@@ -169,11 +169,11 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 			[]string{"it is not the owner's"}},
 		{"an unknown library", map[string]any{"plexLibraries": "Flims"}, func(*world) {}, simstash.LevelError, []string{`no movie library "Flims"; it has "Films"`}},
 		{"no path rule", map[string]any{"pathRules": nil}, func(*world) {}, simstash.LevelWarning,
-			[]string{"Stash's folder /data would be /data in Plex (no path rule applies), but Plex's folders are /media", "under another. Set pathRules to /data => /media"}},
+			[]string{"Stash's folder /data maps to /data in Plex (no path rule applies), but Plex's folders are /media", "under another. Set pathRules to /data => /media"}},
 		{"another's path rule", map[string]any{"pathRules": "/data => /films"}, func(*world) {}, simstash.LevelWarning, []string{"by the path rule /data => /films"}},
 		{"nothing is set", map[string]any{"plexUrl": nil, "plexToken": nil}, func(*world) {}, simstash.LevelError, []string{"Settings: plexUrl: is empty", "Settings: plexToken: is empty"}},
-		{"bad values", map[string]any{"maxRetries": 1000.0, "paused": true, "colour": "red"}, func(*world) {}, simstash.LevelWarning,
-			[]string{"Settings: maxRetries: 1000 is not between", "ignoring unknown settings colour", "paused is on"}},
+		{"bad values", map[string]any{"maxRetries": 1000.0, "paused": true, "color": "red"}, func(*world) {}, simstash.LevelWarning,
+			[]string{"Settings: maxRetries: 1000 is not between", "ignoring unknown settings color", "paused is on"}},
 		{"an old Plex", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Version = "1.30.0" }) }, simstash.LevelError, []string{"needs 1.32 or newer"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

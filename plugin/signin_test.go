@@ -371,7 +371,7 @@ func TestWhatCannotBeChosenIsNotSaved(t *testing.T) {
 	}{
 		{"an address of the caller's", "machine-1", otherURL, "argument url: this server has no such address", nil},
 		{"almost an address", "machine-1", w.secure + "@" + strings.TrimPrefix(otherURL, "http://"), "argument url: this server has no such address", nil},
-		{"a relay", "machine-1", "https://2-2-2-2.machine-1.plex.direct:8443", "leads over a computer of Plex's", nil},
+		{"a relay", "machine-1", "https://2-2-2-2.machine-1.plex.direct:8443", "is Plex's relay", nil},
 		{"no server", "machine-8", w.secure, "your Plex account has no such server", nil},
 		{"another's server", "machine-2", otherURL, "Shared with you by Ann", nil},
 		{"another machine", "machine-3", otherURL, "belongs to another Plex server", nil},

@@ -32,7 +32,7 @@ func (s *session) drain(ctx context.Context, _ NoArguments) (Drained, error) {
 		if err != nil {
 			return Drained{}, err
 		}
-		s.log.Info(fmt.Sprintf("Paused in the settings. Jobs that wait: %d", c.Queued))
+		s.log.Info(fmt.Sprintf("Paused in the settings. Jobs waiting: %d", c.Queued))
 		return Drained{Paused: true, Queued: &c.Queued}, nil
 	}
 	w, err := s.worker(ctx, s)
@@ -175,7 +175,7 @@ func (s *session) unlock(ctx context.Context, _ NoArguments) (Count, error) {
 		return Count{}, err
 	}
 	if !s.config.LeaveUnlocked {
-		s.log.Warn("leaveUnlocked is off: PlexSync will lock again whatever it writes from now on")
+		s.log.Warn("leaveUnlocked is off: PlexSync will lock the fields that it writes from now on")
 	}
 	n, err := w.Unlock(ctx)
 	return Count{n}, err

@@ -149,7 +149,7 @@ func TestOneMissingSceneDoesNotFailTheOthers(t *testing.T) {
 	w.edit(scene, map[string]any{"title": "A"})
 	w.mutate(`mutation($id: ID!){ sceneDestroy(input: {id: $id}) }`, map[string]any{"id": gone})
 	w.settle()
-	w.wantLog(simstash.LevelInfo, "Paused in the settings. Jobs that wait: ")
+	w.wantLog(simstash.LevelInfo, "Paused in the settings. Jobs waiting: ")
 	w.set(map[string]any{"paused": nil})
 	w.stash.ResetCounts()
 	w.task("Process queue")

@@ -56,7 +56,7 @@ func (p *process) wake() {
 		}
 	}
 	if err != nil {
-		p.log.Debug(fmt.Sprintf("No waker could be started; jobs that wait are worked at the next event or task: %v", err))
+		p.log.Debug(fmt.Sprintf("Could not start the waker; waiting jobs will be processed at the next edit or task: %v", err))
 	}
 }
 

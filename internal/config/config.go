@@ -194,7 +194,7 @@ func asText(value any) (text string, ok bool) {
 func (r *reader) text(name string) string {
 	text, ok := asText(r.settings[name])
 	if !ok {
-		r.warn(name, "%s is not a text; it is taken as empty", show(r.settings[name]))
+		r.warn(name, "%s is not text; it counts as empty", show(r.settings[name]))
 	}
 	return text
 }
@@ -204,7 +204,7 @@ func (r *reader) text(name string) string {
 func (r *reader) pathRules(name string) string {
 	text, ok := asText(r.settings[name])
 	if !ok {
-		r.fatal(name, "%s is not a text; right would be, for example /data => /media", show(r.settings[name]))
+		r.fatal(name, "%s is not text; a valid value is, for example, /data => /media", show(r.settings[name]))
 	}
 	return text
 }
@@ -224,7 +224,7 @@ func (r *reader) boolean(name string) bool {
 			return false
 		}
 	}
-	r.warn(name, "%s is neither true nor false; false is used in its place", show(r.settings[name]))
+	r.warn(name, "%s is neither true nor false; using false", show(r.settings[name]))
 	return false
 }
 
@@ -258,12 +258,12 @@ func (r *reader) number(name string, fallback, low, high int) int {
 	case err == nil && low == never && f < 0:
 		return never
 	case err != nil || f != float64(int(f)):
-		r.warn(name, "%s is not a whole number; %d is used in its place", show(r.settings[name]), fallback)
+		r.warn(name, "%s is not an integer; using %d", show(r.settings[name]), fallback)
 	case f == 0:
 	case low == never && int(f) > high:
-		r.warn(name, "%d is more than %d; %d is used in its place, and less than 0 would mean never", int(f), high, fallback)
+		r.warn(name, "%d is more than %d; using %d. A negative number means never", int(f), high, fallback)
 	case int(f) < low || int(f) > high:
-		r.warn(name, "%d is not between %d and %d; %d is used in its place", int(f), low, high, fallback)
+		r.warn(name, "%d is not between %d and %d; using %d", int(f), low, high, fallback)
 	default:
 		return int(f)
 	}
@@ -277,7 +277,7 @@ func (r *reader) list(name string) []string {
 	text := r.text(name)
 	all, closed := splitList(text)
 	if !closed {
-		r.warn(name, "%s has a double quote that is never closed; all that follows it is taken as one name", show(text))
+		r.warn(name, "%s has a double quote that is never closed; the rest counts as one name", show(text))
 	}
 	return all
 }

@@ -80,8 +80,8 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"":                                "is empty",
 		"http://":                         "is not an address",
 		"ftp://nas":                       "must begin with http:// or https://",
-		"http://nas:99999":                "1 to 65535",
-		"http://user:s3cret@nas":          "the address alone",
+		"http://nas:99999":                "from 1 to 65535",
+		"http://user:s3cret@nas":          "only the address",
 		"http://nas/?X-Plex-Token=s3cret": "the token belongs in plexToken",
 		"http://n as":                     "is not an address",
 		"http:/nas":                       "is not an address",
@@ -89,11 +89,11 @@ func TestAddressesAreTakenAsPeopleTypeThem(t *testing.T) {
 		"http://a, http://b":              "is not an address",
 		"http://nas:-1":                   "is not an address",
 		"http://nas/X-Plex-Token=s3cret":  "the token belongs in plexToken",
-		"http://nas/#s3cret":              "the address alone",
+		"http://nas/#s3cret":              "only the address",
 		"user:s3cret@nas":                 "without a user name or password",
 		"http://user:99999/s3cret@nas":    "without a user name or password",
-		"http://nas:99999/s3cret":         "1 to 65535",
-		"nas/:s3cret":                     "1 to 65535",
+		"http://nas:99999/s3cret":         "from 1 to 65535",
+		"nas/:s3cret":                     "from 1 to 65535",
 		"https://app.plex.tv/desktop/#!/": "is Plex's website, not your server",
 		"app.plex.tv/desktop":             "is Plex's website, not your server",
 		"https://www.PLEX.tv":             "is Plex's website, not your server",
@@ -114,10 +114,10 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 		"compareEveryHours": "often", "fields": "title, sumary, nonsense", "collections": "studios, films", "verbose": 7.0, "labels": true, "pathRules": "x",
 	}, Check{"pathRules", func(v string) error { return errors.New("has no arrow") }})
 	want := []string{
-		"plexUrl: begins with ftp://", "plexToken: holds characters", `labels: "true" is not a text; it is taken as empty`, `paused: "maybe" is neither`, `verbose: "7" is neither`,
-		"maxRetries: 1000 is not between 1 and 100; 5 is used", `dlqRetentionDays: "1.5" is not a whole number; 30 is used`,
-		`compareEveryHours: "often" is not`, `fields: "sumary" is not a field and is ignored (was summary meant?)`, `fields: "nonsense" is not a field`,
-		`collections: "films" makes no collection`, "pathRules: has no arrow",
+		"plexUrl: begins with ftp://", "plexToken: contains characters", `labels: "true" is not text; it counts as empty`, `paused: "maybe" is neither`, `verbose: "7" is neither`,
+		"maxRetries: 1000 is not between 1 and 100; using 5", `dlqRetentionDays: "1.5" is not an integer; using 30`,
+		`compareEveryHours: "often" is not`, `fields: "sumary" is not a field and is ignored (did you mean summary?)`, `fields: "nonsense" is not a field`,
+		`collections: "films" is not a collection`, "pathRules: has no arrow",
 	}
 	for _, w := range want {
 		if !slices.ContainsFunc(problems, func(p Problem) bool { return strings.HasPrefix(p.String(), w) }) {
@@ -135,7 +135,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 func TestAMandatorySettingOfAnotherTypeIsFatalAndToldOnce(t *testing.T) {
 	for _, name := range []string{"plexUrl", "plexToken", "pathRules"} {
 		c, problems := Parse(enough(map[string]any{name: []any{"s3cretToken"}}), Check{"pathRules", func(v string) error { return nil }})
-		if c.Ready() || len(problems) != 1 || problems[0].Setting != name || !problems[0].Fatal || !strings.Contains(problems[0].Message, "is not a text") ||
+		if c.Ready() || len(problems) != 1 || problems[0].Setting != name || !problems[0].Fatal || !strings.Contains(problems[0].Message, "is not text") ||
 			name != "pathRules" && strings.Contains(problems[0].Message, "s3cret") {
 			t.Errorf("%s: ready %v, %v", name, c.Ready(), problems)
 		}
@@ -149,12 +149,12 @@ func TestABadListFallsBackToItsDefault(t *testing.T) {
 		value any
 		says  []string
 	}{
-		{"fields", "nonsense", []string{`fields: "nonsense" is not a field and is ignored; the fields are title, `, "fields: names no field; the default set is used in its place: title, "}},
-		{"fields", true, []string{`fields: "true" is not a text`}},
-		{"collections", "films", []string{`collections: "films" makes no collection`}},
-		{"collections", true, []string{`collections: "true" is not a text`}},
+		{"fields", "nonsense", []string{`fields: "nonsense" is not a field and is ignored; the fields are title, `, "fields: has no field; using the default set: title, "}},
+		{"fields", true, []string{`fields: "true" is not text`}},
+		{"collections", "films", []string{`collections: "films" is not a collection`}},
+		{"collections", true, []string{`collections: "true" is not text`}},
 		{"excludeTags", `"`, []string{`excludeTags: "\"" has a double quote that is never closed`}},
-		{"compareEveryHours", 1e6, []string{"compareEveryHours: 1000000 is more than 8760; 24 is used in its place, and less than 0 would mean never"}},
+		{"compareEveryHours", 1e6, []string{"compareEveryHours: 1000000 is more than 8760; using 24. A negative number means never"}},
 	} {
 		c, problems := Parse(enough(map[string]any{x.name: x.value}))
 		if !reflect.DeepEqual(c, standard) || !slices.EqualFunc(problems, x.says, func(p Problem, s string) bool { return !p.Fatal && strings.HasPrefix(p.String(), s) }) {
@@ -199,9 +199,9 @@ func TestATokenIsTakenOutOfWhatSurroundsIt(t *testing.T) {
 		"X-Plex-Token=claim-s3cret":       "is a claim token",
 		"http://s3cret:32400/web":         "is an address without a token",
 		"http://nas/s3cret?X-Plex-Token=": "has nothing after",
-		"s3cret s3cret":                   "holds characters that no token has",
-		"s3crét":                          "holds characters that no token has",
-		"s3c\u200bret":                    "holds characters that no token has",
+		"s3cret s3cret":                   "contains characters that no token has",
+		"s3crét":                          "contains characters that no token has",
+		"s3c\u200bret":                    "contains characters that no token has",
 	} {
 		c, problems := Parse(enough(map[string]any{"plexToken": text}))
 		if c.Ready() || c.PlexToken != "" || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), "plexToken: ") ||

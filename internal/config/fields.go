@@ -104,7 +104,7 @@ func (r *reader) fields(c *Config) {
 		}
 	}
 	if !understood {
-		r.warn("fields", "names no field; the default set is used in its place: %s", firsts(names[:defaultFields]))
+		r.warn("fields", "has no field; using the default set: %s", firsts(names[:defaultFields]))
 		all(defaultFields)
 	}
 	if r.collections(c) && !removed["collections"] {
@@ -145,7 +145,7 @@ func (r *reader) collections(c *Config) (set bool) {
 		case "none":
 		default:
 			known = false
-			r.warn("collections", "%s makes no collection and is ignored; right would be studio, parents, groups or none", show(e))
+			r.warn("collections", "%s is not a collection and is ignored; the choices are studio, parents, groups and none", show(e))
 		}
 		set = set || known
 	}
@@ -176,7 +176,7 @@ func nearest(key string, names [][]string) string {
 	if best == "" {
 		return ""
 	}
-	return fmt.Sprintf(" (was %s meant?)", best)
+	return fmt.Sprintf(" (did you mean %s?)", best)
 }
 
 // distance is how many letters must be changed, added or dropped to make b of a.

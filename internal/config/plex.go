@@ -33,16 +33,16 @@ func (r *reader) plexURL(name string) string {
 	s = strings.ReplaceAll(pasted(s), `\`, "/")
 	switch {
 	case !ok:
-		r.fatal(name, "is not a text; right would be Plex's address, %s", urlExample)
+		r.fatal(name, "is not text; enter Plex's address, %s", urlExample)
 		return ""
 	case s == "":
-		r.fatal(name, "is empty; set it to Plex's address as Stash can reach it, %s", urlExample)
+		r.fatal(name, "is empty; set it to the address at which Stash reaches Plex, %s", urlExample)
 		return ""
 	case strings.Contains(strings.ToLower(s), "plex-token"):
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
+		r.fatal(name, "must be only the address, %s; the token belongs in plexToken", urlExample)
 		return ""
 	case strings.Contains(s, "@"):
-		r.fatal(name, "must be the address alone, %s, without a user name or password; the token belongs in plexToken", urlExample)
+		r.fatal(name, "must be only the address, %s, without a user name or password; the token belongs in plexToken", urlExample)
 		return ""
 	case strings.HasPrefix(s, "//"):
 		s = "http:" + s
@@ -51,7 +51,7 @@ func (r *reader) plexURL(name string) string {
 	}
 	u, err := url.Parse(s)
 	if err != nil || !hostname(u.Hostname()) {
-		r.fatal(name, "is not an address; right would be, %s", urlExample)
+		r.fatal(name, "is not an address; a valid one is, %s", urlExample)
 		return ""
 	}
 	host, port, path := strings.ToLower(u.Hostname()), u.Port(), u.EscapedPath()
@@ -62,13 +62,13 @@ func (r *reader) plexURL(name string) string {
 	isPage = isPage || strings.HasPrefix(u.Fragment, "!")
 	switch {
 	case u.Scheme != "http" && u.Scheme != "https":
-		r.fatal(name, "begins with %s://, must begin with http:// or https://, %s", u.Scheme, urlExample)
+		r.fatal(name, "begins with %s://, but must begin with http:// or https://, %s", u.Scheme, urlExample)
 	case host == "plex.tv" || strings.HasSuffix(host, ".plex.tv"):
-		r.fatal(name, "is Plex's website, not your server; set it to the address of the server itself as Stash can reach it, %s", urlExample)
+		r.fatal(name, "is Plex's website, not your server; set it to the address at which Stash reaches the server itself, %s", urlExample)
 	case !isPage && (u.RawQuery != "" || u.Fragment != ""):
-		r.fatal(name, "must be the address alone, %s; the token belongs in plexToken", urlExample)
+		r.fatal(name, "must be only the address, %s; the token belongs in plexToken", urlExample)
 	case !validPort(port):
-		r.fatal(name, "has a port that cannot be, it must be 1 to 65535; Plex's is 32400")
+		r.fatal(name, "has an invalid port: it must be from 1 to 65535. Plex's is 32400")
 	default:
 		if port == "" && (u.Scheme == "http" || strings.HasSuffix(host, ".plex.direct")) {
 			port = "32400"
@@ -135,7 +135,7 @@ func (r *reader) token(name string) Secret {
 	}
 	switch s = pasted(s); {
 	case !ok:
-		r.fatal(name, "is not a text; paste the X-Plex-Token of the server's owner")
+		r.fatal(name, "is not text; paste the X-Plex-Token of the server's owner")
 	case s == "" && found:
 		r.fatal(name, "has nothing after the word token. %s", tokenFrom)
 	case s == "":
@@ -145,7 +145,7 @@ func (r *reader) token(name string) Secret {
 	case hasScheme(s):
 		r.fatal(name, "is an address without a token in it. %s", tokenFrom)
 	case strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }):
-		r.fatal(name, "holds characters that no token has; paste the X-Plex-Token alone")
+		r.fatal(name, "contains characters that no token has; paste only the X-Plex-Token")
 	default:
 		return Secret(s)
 	}

@@ -34,22 +34,22 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: demo FOLDER, where FOLDER is the built plugin (dist/plexsync)")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Stdout, colours()); err != nil {
+	if err := run(os.Args[1], os.Stdout, colors()); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-// colours reports whether the output is for eyes.
-func colours() bool {
+// colors reports whether the output is for eyes.
+func colors() bool {
 	info, err := os.Stdout.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && os.Getenv("NO_COLOR") == ""
 }
 
 // stage is the two servers and what is told of them.
 type stage struct {
-	out    io.Writer
-	colour bool
+	out   io.Writer
+	color bool
 
 	stash   *simstash.Server
 	plex    *simplex.Server
@@ -70,7 +70,7 @@ type film struct {
 	name  string
 }
 
-func run(plugin string, out io.Writer, colour bool) error {
+func run(plugin string, out io.Writer, color bool) error {
 	plugin, err := filepath.Abs(plugin)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func run(plugin string, out io.Writer, colour bool) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	s := &stage{out: out, colour: colour}
+	s := &stage{out: out, color: color}
 	s.plex = simplex.New(simplex.Options{Token: token, WriteTime: 20 * time.Millisecond})
 	s.section = s.plex.AddSection(simplex.SectionSpec{Title: "Films", Locations: []string{"/media"}})
 	address, stop := s.plex.Start()
@@ -114,7 +114,7 @@ func (s *stage) play() error {
 	jane := s.stash.AddPerformer(simstash.Performer{Name: "Jane Doe"})
 	john := s.stash.AddPerformer(simstash.Performer{Name: "John Roe"})
 	night, sea := s.stash.AddTag(simstash.Tag{Name: "Night"}), s.stash.AddTag(simstash.Tag{Name: "Sea"})
-	harbour := s.film("harbour_at_night.mp4", nil)
+	harbor := s.film("harbor_at_night.mp4", nil)
 	series := make([]film, 10)
 	for i := range series {
 		series[i] = s.film(fmt.Sprintf("lighthouse_%02d.mp4", i+1), []int64{john})
@@ -131,21 +131,21 @@ func (s *stage) play() error {
 	}
 
 	s.begin("A person gave the film a genre of her own in Plex. Now the scene is edited in Stash: every field, and a cover.")
-	s.plex.EditByPerson(harbour.item, simplex.Values{Tags: map[string][]simplex.Tag{"genre": {{Name: "Favourites"}}}})
-	before := s.see(harbour)
+	s.plex.EditByPerson(harbor.item, simplex.Values{Tags: map[string][]simplex.Tag{"genre": {{Name: "Favorites"}}}})
+	before := s.see(harbor)
 	cover := picture()
-	if err := s.edit(harbour, map[string]any{
-		"title": "Harbour at night", "details": "Boats come and go.\nNobody speaks.", "date": "2021-02", "director": "Ann Smith",
+	if err := s.edit(harbor, map[string]any{
+		"title": "Harbor at night", "details": "Boats come and go.\nNobody speaks.", "date": "2021-02", "director": "Ann Smith",
 		"studio_id": studio, "performer_ids": []int64{jane, john}, "tag_ids": []int64{night, sea},
 		"cover_image": "data:image/png;base64," + base64.StdEncoding.EncodeToString(cover),
 	}); err != nil {
 		return err
 	}
 	s.settle()
-	s.compare(before, harbour)
-	s.check(harbour, map[string]string{
-		"title": "Harbour at night", "summary": "Boats come and go.\nNobody speaks.", "originallyAvailableAt": "2021-02-01",
-		"director": "Ann Smith", "studio": "Studio One", "actor": "Jane Doe, John Roe", "genre": "Favourites, Night, Sea",
+	s.compare(before, harbor)
+	s.check(harbor, map[string]string{
+		"title": "Harbor at night", "summary": "Boats come and go.\nNobody speaks.", "originallyAvailableAt": "2021-02-01",
+		"director": "Ann Smith", "studio": "Studio One", "actor": "Jane Doe, John Roe", "genre": "Favorites, Night, Sea",
 		"collection": "Studio One", "uploads": "1",
 	})
 
@@ -166,13 +166,13 @@ func (s *stage) play() error {
 	}
 
 	s.begin("The performer John Roe is renamed. Stash tells nobody about his scenes; they follow all the same.")
-	before = s.see(append(series, harbour)...)
+	before = s.see(append(series, harbor)...)
 	if err := s.mutate(`mutation($id: ID!) { performerUpdate(input: {id: $id, name: "Jack Roe"}) { id } }`, map[string]any{"id": john}); err != nil {
 		return err
 	}
 	s.settle()
-	s.compare(before, harbour, series[0])
-	s.check(harbour, map[string]string{"actor": "Jack Roe, Jane Doe", "genre": "Favourites, Night, Sea"})
+	s.compare(before, harbor, series[0])
+	s.check(harbor, map[string]string{"actor": "Jack Roe, Jane Doe", "genre": "Favorites, Night, Sea"})
 	for _, f := range series {
 		s.check(f, map[string]string{"actor": "Jack Roe"})
 	}
@@ -197,7 +197,7 @@ func (s *stage) play() error {
 	s.begin("Plex is back, and nobody does anything. It is noticed within a minute.")
 	s.plex.Set(func(o *simplex.Options) { o.Down = false })
 	for began := time.Now(); time.Since(began) < 90*time.Second; time.Sleep(100 * time.Millisecond) {
-		if s.logged("Plex works again") {
+		if s.logged("Plex is back") {
 			break
 		}
 	}
@@ -391,7 +391,7 @@ func (s *stage) paint(l simstash.Level, text string) string {
 }
 
 func (s *stage) escape(code, text string) string {
-	if !s.colour {
+	if !s.color {
 		return text
 	}
 	return "\x1b[" + code + "m" + text + "\x1b[0m"

@@ -36,7 +36,7 @@ func TestTheDemoShowsThatPlexFollows(t *testing.T) {
 	if err := run(dist, &out, false); err != nil {
 		t.Fatalf("%v\n%s", err, &out)
 	}
-	for _, want := range []string{"DLQ #1: scene ", "Favourites, Night, Sea", "All ", "checks passed"} {
+	for _, want := range []string{"DLQ #1: scene ", "Favorites, Night, Sea", "All ", "checks passed"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the demo does not show %q:\n%s", want, &out)
 		}

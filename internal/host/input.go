@@ -214,7 +214,7 @@ func (in *Input) readArgs(raw json.RawMessage) error {
 	case len(h.ID) == 0 || string(h.ID) == "null":
 		return errors.New("stdin: args.hookContext.id is missing")
 	case err != nil || id < 1:
-		return errors.New("stdin: args.hookContext.id must be a whole number above 0")
+		return errors.New("stdin: args.hookContext.id must be a positive integer")
 	case h.Type == "":
 		return errors.New("stdin: args.hookContext.type is missing")
 	}

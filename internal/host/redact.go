@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// Redactor replaces secrets in texts. It is the last line of defence for Stash's
+// Redactor replaces secrets in texts. It is the last line of defense for Stash's
 // cookie and Plex's token, behind types that do not print themselves: it also finds
 // what a library or a server has copied into an error. The zero value knows no
 // secret. It may be used by several goroutines.

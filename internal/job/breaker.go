@@ -59,7 +59,7 @@ func (b Breaker) Success() Breaker {
 }
 
 // Failure notes a failure of a job. A class that does not count changes
-// nothing. The fifth in a row opens the breaker; an authorisation failure and
+// nothing. The fifth in a row opens the breaker; an authorization failure and
 // any failure in half-open open it at once.
 func (b Breaker) Failure(now time.Time, class Class, message string) Breaker {
 	if !class.CountsForBreaker() {

@@ -193,7 +193,7 @@ func TestAnErrorTellsWhetherToTryAgain(t *testing.T) {
 		t.Error("interrupted although the context lives")
 	}
 	if cancel(); !Interrupted(ctx, fmt.Errorf("edit: %w", context.Canceled)) {
-		t.Error("our own cancelling is not recognised")
+		t.Error("our own cancelling is not recognized")
 	}
 }
 

@@ -167,7 +167,7 @@ func match(in Input) Result {
 		case len(parts) == 0:
 		case len(parts) == 1 && rung == RungName && in.Truncated:
 			r.Ambiguous = parts
-			step.Verdict = "item " + parts[0].Key + ", but more files have the name than were looked at"
+			step.Verdict = "item " + parts[0].Key + ", but more files have this name than were checked"
 		case len(parts) == 1:
 			p := fit[proof]
 			step.Verdict = told(*p.part)
@@ -178,7 +178,7 @@ func match(in Input) Result {
 			return r
 		case rung == RungName:
 			r.Ambiguous = parts
-			step.Verdict = fmt.Sprintf("%d items have the name", len(parts))
+			step.Verdict = fmt.Sprintf("%d items have this name", len(parts))
 		default:
 			r.Ambiguous, all = parts, fits
 			step.Verdict = fmt.Sprintf("%d items fit equally", len(parts))

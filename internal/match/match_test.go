@@ -396,11 +396,11 @@ func TestTheStepsTellWhyAndStopAtTheAnswer(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	in.Truncated = true
-	if got, want := verdicts(), append(slices.Clone(tried), "name: item 7, but more files have the name than were looked at (1)"); !slices.Equal(got, want) {
+	if got, want := verdicts(), append(slices.Clone(tried), "name: item 7, but more files have this name than were checked (1)"); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	in.Parts = append(in.Parts, part("10", "/n/a.mp4", min10))
-	if got, want := verdicts(), append(slices.Clone(tried), "name: 2 items have the name (2)"); !slices.Equal(got, want) {
+	if got, want := verdicts(), append(slices.Clone(tried), "name: 2 items have this name (2)"); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	in.Parts = []Part{part("7", "/m/a.mp4", 5, min10), part("8", "/n/d/a.mp4", 5, min10), part("9", "/d/x/a.mp4", min10)}
@@ -410,7 +410,7 @@ func TestTheStepsTellWhyAndStopAtTheAnswer(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	in.Parts[1].Path = "/n/a.mp4"
-	if got, want := verdicts(), append(slices.Clone(tie), "path tail: no item (0)", "name: 2 items have the name (2)"); !slices.Equal(got, want) {
+	if got, want := verdicts(), append(slices.Clone(tie), "path tail: no item (0)", "name: 2 items have this name (2)"); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
 	}
 	in.Parts = []Part{part("9", "/d/a.mp4", trashed)}

@@ -43,7 +43,7 @@ func ParseRules(s string) (Rules, error) {
 			continue
 		}
 		bad := func(what string) {
-			errs = append(errs, fmt.Errorf("path rule %q: %s; right would be, for example, /data => /media", text, what))
+			errs = append(errs, fmt.Errorf("path rule %q: %s; a valid rule is, for example, /data => /media", text, what))
 		}
 		switch {
 		case trouble != "":
@@ -59,10 +59,10 @@ func ParseRules(s string) (Rules, error) {
 		from, to := sides[0], sides[1]
 		switch {
 		case from == "" || to == "":
-			bad("has a path on one side of the arrow only" + quoting)
+			bad("has a path on only one side of the arrow" + quoting)
 			continue
 		case strings.ContainsRune(from+to, 0):
-			bad("holds a NUL character")
+			bad("contains a NUL character")
 			continue
 		case !absolute(from) || !absolute(to):
 			bad("both paths must be absolute, like /data, D:\\videos or \\\\nas\\videos" + quoting)
@@ -77,7 +77,7 @@ func ParseRules(s string) (Rules, error) {
 }
 
 // quoting is what helps who has a folder that is taken for something else.
-const quoting = ` (a path with a semicolon in it, or a blank at its end, goes in double quotes: "/data/a;b" => /media)`
+const quoting = ` (put a path that contains a semicolon, or ends with a space, in double quotes: "/data/a;b" => /media)`
 
 // nextRule cuts the first rule off s and returns its text and the paths between its
 // arrows. trouble is what is wrong with its quotes, "" if nothing is.

@@ -48,7 +48,7 @@ func TestAListThatIsTooLongIsCut(t *testing.T) {
 		t.Errorf("%d of 200 collections", len(w.Lists[Collection]))
 	}
 	want := []string{
-		fmt.Sprintf("genre: %d of 1500 names left out, because an edit of Plex takes at most 8,000 bytes", 1500-n),
+		fmt.Sprintf("genre: %d of 1500 names left out, because Plex accepts at most 8,000 bytes per edit", 1500-n),
 		"actor: 30 of 230 names left out, because Plex shows at most 200",
 	}
 	if !slices.Equal(w.Cut, want) {
@@ -81,7 +81,7 @@ func TestWhatOthersAddedLeavesRoomForWhatFits(t *testing.T) {
 		t.Errorf("%d genres, %d bytes", len(it.Lists[Genre]), c)
 	}
 	left := 200 - len(it.Lists[Genre])
-	if want := []string{fmt.Sprintf("genre: %d of 100 names left out, because an edit of Plex takes at most 8,000 bytes", left)}; !slices.Equal(e.Notes, want) {
+	if want := []string{fmt.Sprintf("genre: %d of 100 names left out, because Plex accepts at most 8,000 bytes per edit", left)}; !slices.Equal(e.Notes, want) {
 		t.Errorf("told %q, want %q", e.Notes, want)
 	}
 	slices.Reverse(s.Tags)

@@ -1,7 +1,7 @@
 // Package merge computes what an item in Plex should look like, and the edit that
 // brings it there without destroying what people set: a three-way merge of what
 // we last wrote (base), what Stash has (wanted) and what Plex shows now. It is
-// pure. Limits and normalisation are applied here and nowhere else.
+// pure. Limits and normalization are applied here and nowhere else.
 package merge
 
 import (

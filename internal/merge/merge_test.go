@@ -425,9 +425,9 @@ func TestWhatCannotBeTakenIsTold(t *testing.T) {
 	}
 	w := Want(Scene{ID: 1, Date: strings.Repeat("é", 60), Title: strings.Repeat("a", 3000), Tags: []Named{{1, strings.Repeat("b", 3000)}}}, o)
 	want := []string{
-		"title: cut from 3000 to 1992 characters, because an edit of Plex takes at most 8,000 bytes",
+		"title: cut from 3000 to 1992 characters, because Plex accepts at most 8,000 bytes per edit",
 		`date: left out, "` + strings.Repeat("é", 20) + `…" is not a date`,
-		"a name in genre: cut from 3000 to 1992 characters, because an edit of Plex takes at most 8,000 bytes",
+		"a name in genre: cut from 3000 to 1992 characters, because Plex accepts at most 8,000 bytes per edit",
 	}
 	if !slices.Equal(w.Cut, want) {
 		t.Errorf("%q\nwant %q", w.Cut, want)

@@ -82,7 +82,7 @@ func cost(f Field, t Tag) int {
 // leftOut tells that some of a list's elements had to be left out; shown says that it is
 // for the number that Plex shows, not for their length.
 func leftOut(f Field, left, of int, shown bool) string {
-	why := "an edit of Plex takes at most 8,000 bytes"
+	why := "Plex accepts at most 8,000 bytes per edit"
 	if shown {
 		why = fmt.Sprintf("Plex shows at most %d", MaxActors)
 	}
@@ -401,7 +401,7 @@ func (w Wanted) Hash() string {
 func (w *Wanted) cut(what, s string, limit int) string {
 	c := cutEncoded(s, limit)
 	if c != s {
-		w.Cut = append(w.Cut, fmt.Sprintf("%s: cut from %d to %d characters, because an edit of Plex takes at most 8,000 bytes",
+		w.Cut = append(w.Cut, fmt.Sprintf("%s: cut from %d to %d characters, because Plex accepts at most 8,000 bytes per edit",
 			what, utf8.RuneCountInString(s), utf8.RuneCountInString(c)))
 	}
 	return c

@@ -321,10 +321,10 @@ func TestNoPlexAtTheAddress(t *testing.T) {
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	for url, says := range map[string]string{
-		web.URL:                         "not as a Plex server does",
+		web.URL:                         "not like a Plex server",
 		secure.URL:                      "insecureTLS",
 		gone.URL:                        "refused",
-		"http://no-such-host.invalid:1": "no host named no-such-host.invalid",
+		"http://no-such-host.invalid:1": "no host is named no-such-host.invalid",
 	} {
 		_, err := client(t, url, nil).Identity(context.Background())
 		if job.ClassOf(err) != job.ClassUnreachable || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "<html>") {

@@ -85,10 +85,10 @@ type Client struct {
 func New(o Options) (*Client, error) {
 	u, err := url.Parse(o.URL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("plexUrl: is not an address; right would be, for example http://192.168.1.10:32400")
+		return nil, errors.New("plexUrl: is not an address; a valid one is, for example, http://192.168.1.10:32400")
 	}
 	if strings.ContainsFunc(o.Token, func(r rune) bool { return r < ' ' || r == 0x7F }) {
-		return nil, errors.New("plexToken: holds characters that no token has; paste the X-Plex-Token alone")
+		return nil, errors.New("plexToken: contains characters that no token has; paste only the X-Plex-Token")
 	}
 	if len(o.URL) > maxBase {
 		return nil, fmt.Errorf("plexUrl: is longer than %d bytes", maxBase)
@@ -243,7 +243,7 @@ func (c *Client) accepted(op string, resp *http.Response) error {
 	head, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 	page := strings.ToLower(string(bytes.TrimLeft(head, "\ufeff \t\r\n")))
 	if strings.HasPrefix(page, "<html") || strings.HasPrefix(page, "<!doctype") {
-		return &job.Error{Class: job.ClassBusy, Op: op, Status: resp.StatusCode, Err: errors.New("a web page answers, not Plex")}
+		return &job.Error{Class: job.ClassBusy, Op: op, Status: resp.StatusCode, Err: errors.New("a web page answered, not Plex")}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ type Unremovable struct {
 }
 
 func (u *Unremovable) Error() string {
-	return fmt.Sprintf("cannot remove a name with a comma from %s: %s", u.Field, u.why)
+	return fmt.Sprintf("cannot remove a name that contains a comma from %s: %s", u.Field, u.why)
 }
 
 // Edit changes an item by as few requests as fit below [MaxURL], usually one, and
@@ -284,7 +284,7 @@ func (w *writer) withComma(l ListEdit, lock string) error {
 		if err := rest(); err != nil {
 			return err
 		}
-		return w.unremovable(l.Field, with, "this Plex cannot tell it from two names, and the list is too long to write again in one request")
+		return w.unremovable(l.Field, with, "this Plex server reads it as two names, and the list is too long to write again in one request")
 	}
 	all := append(elements(l.Field, full), lock)
 	if err := w.send(http.MethodPut, editPath(w.section, w.key)+param(l.Field+"[].tag", "")+strings.Join(all, "")); err != nil {
@@ -331,7 +331,7 @@ func (w *writer) leave(names []string) error {
 		}
 	}
 	if len(left) > 0 {
-		return w.unremovable(collection, left, "this Plex cannot tell it from two names, and has no collection with that title")
+		return w.unremovable(collection, left, "this Plex server reads it as two names, and has no collection with that title")
 	}
 	return nil
 }

@@ -81,15 +81,15 @@ func (c *Client) transportError(op string, err error) error {
 		errors.As(err, &network)
 		e.Err, e.Hint = network, c.proxyHint()
 	case errors.As(err, &dns) && dns.IsNotFound:
-		e.Err, e.Hint = fmt.Errorf("there is no host named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
+		e.Err, e.Hint = fmt.Errorf("no host is named %s", dns.Name), "Correct the setting plexUrl; in Docker, use the host's address instead of its name"
 	case errors.As(err, &dns):
-		e.Err = fmt.Errorf("the address of %s cannot be looked up", dns.Name)
+		e.Err = fmt.Errorf("%s could not be looked up", dns.Name)
 	case errors.As(err, &certificate), errors.As(err, &host):
-		e.Hint = "The certificate does not fit the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
+		e.Hint = "The certificate does not match the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
 	case errors.As(err, &record):
 		e.Err, e.Hint = fmt.Errorf("%s does not speak TLS here", c.url.Host), "Should plexUrl begin with http://?"
 	case errors.As(err, &timeout) && timeout.Timeout():
-		e.Err = fmt.Errorf("%s does not answer in time", c.url.Host)
+		e.Err = fmt.Errorf("%s did not answer in time", c.url.Host)
 	case cut(err) != nil:
 		e.Err = fmt.Errorf("%s cut the connection: %w", c.url.Host, cut(err))
 	case errors.As(err, &network):
@@ -97,7 +97,7 @@ func (c *Client) transportError(op string, err error) error {
 	case c.url.Scheme == "http":
 		e.Err, e.Hint = fmt.Errorf("%s does not speak HTTP here", c.url.Host), "Should plexUrl begin with https://?"
 	default:
-		e.Err = fmt.Errorf("%s does not speak HTTPS as it should", c.url.Host)
+		e.Err = fmt.Errorf("%s does not speak HTTPS correctly", c.url.Host)
 	}
 	return e
 }
@@ -121,7 +121,7 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 		if u, err := url.Parse(resp.Header.Get("Location")); err == nil && u.Host != "" {
 			target = u.Host
 		}
-		e.Err = fmt.Errorf("%s sends us to %s, which is not followed because the token would go there", c.url.Host, target)
+		e.Err = fmt.Errorf("%s redirects to %s, which PlexSync does not follow because it would send the token there", c.url.Host, target)
 		e.Hint = "Set plexUrl to the address of Plex itself"
 	case s == http.StatusUnauthorized, s == statusTokenExpired:
 		e.Class = job.ClassUnauthorized
@@ -136,9 +136,9 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 	case s == http.StatusForbidden:
 		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
 	case s == http.StatusServiceUnavailable:
-		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, at maintenance or overloaded; it is tried again"
+		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, under maintenance or overloaded; PlexSync will try again"
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:
-		e.Class, e.Hint = job.ClassUnreachable, cmp.Or(c.proxyHint(), "What stands between Stash and Plex does not reach Plex")
+		e.Class, e.Hint = job.ClassUnreachable, cmp.Or(c.proxyHint(), "The proxy between Stash and Plex does not reach Plex")
 	case s == http.StatusProxyAuthRequired:
 		e.Class, e.Hint = job.ClassUnreachable, c.proxyHint()
 		e.Err = errors.New("a proxy between Stash and Plex asks for a password")
@@ -171,7 +171,7 @@ func (c *Client) notPlex(err error) error {
 		hint = "Should plexUrl begin with https://?"
 	}
 	return &job.Error{Class: job.ClassUnreachable, Op: e.Op, Status: e.Status, Hint: hint,
-		Err: fmt.Errorf("%s answers, but not as a Plex server does", c.url.Host)}
+		Err: fmt.Errorf("%s answers, but not like a Plex server", c.url.Host)}
 }
 
 // retryAfter reads the header of that name: seconds or a date; 0 if it is neither.

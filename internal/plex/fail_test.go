@@ -67,22 +67,22 @@ func TestAStatusGivesTheClass(t *testing.T) {
 		{"broken with nonsense", simplex.Rule{Status: 429, RetryAfter: "-5"}, told{job.ClassBusy, 429, 0, none, none}, 1},
 		{"not built", simplex.Rule{Status: 501}, told{job.ClassBusy, 501, 0, none, none}, 1},
 		{"proxy without Plex", simplex.Rule{Status: 502}, told{job.ClassUnreachable, 502, 0,
-			"What stands between Stash and Plex does not reach Plex", none}, 3},
+			"The proxy between Stash and Plex does not reach Plex", none}, 3},
 		{"maintenance", simplex.Rule{Status: 503}, told{job.ClassUnreachable, 503, 0,
-			"Plex is starting, at maintenance or overloaded; it is tried again", none}, 1},
+			"Plex is starting, under maintenance or overloaded; PlexSync will try again", none}, 1},
 		{"proxy with a slow Plex", simplex.Rule{Status: 504}, told{job.ClassUnreachable, 504, 0,
-			"What stands between Stash and Plex does not reach Plex", none}, 1},
+			"The proxy between Stash and Plex does not reach Plex", none}, 1},
 		{"elsewhere", simplex.Rule{RedirectTo: "https://app.example/web?X-Plex-Token=" + token}, told{job.ClassUnreachable, 302, 0, hintAddress,
-			"plex.test:32400 sends us to app.example, which is not followed because the token would go there"}, 1},
+			"plex.test:32400 redirects to app.example, which PlexSync does not follow because it would send the token there"}, 1},
 		{"elsewhere on itself", simplex.Rule{RedirectTo: "/web/?a=" + token}, told{job.ClassUnreachable, 302, 0, hintAddress,
-			"plex.test:32400 sends us to another address, which is not followed because the token would go there"}, 1},
+			"plex.test:32400 redirects to another address, which PlexSync does not follow because it would send the token there"}, 1},
 		{"nowhere", simplex.Rule{RedirectTo: ":\x7f" + token}, told{job.ClassUnreachable, 302, 0, hintAddress,
-			"plex.test:32400 sends us to another address, which is not followed because the token would go there"}, 1},
+			"plex.test:32400 redirects to another address, which PlexSync does not follow because it would send the token there"}, 1},
 		{"reset before", simplex.Rule{ResetBefore: true}, told{job.ClassUnreachable, 0, 0, hintRunning,
 			"plex.test:32400 cut the connection: connection reset by peer"}, 3},
 		{"reset after", simplex.Rule{ResetAfter: true}, told{job.ClassUnreachable, 0, 0, hintRunning,
 			"plex.test:32400 cut the connection: connection reset by peer"}, 3},
-		{"no answer", simplex.Rule{Hang: true}, told{job.ClassUnreachable, 0, 0, hintRunning, "plex.test:32400 does not answer in time"}, 1},
+		{"no answer", simplex.Rule{Hang: true}, told{job.ClassUnreachable, 0, 0, hintRunning, "plex.test:32400 did not answer in time"}, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -206,7 +206,7 @@ func TestAMomentOfTroubleIsNotNoticed(t *testing.T) {
 }
 
 func TestWhatAnswersTheProbeMustBePlex(t *testing.T) {
-	const strange = "plex.test:32400 answers, but not as a Plex server does"
+	const strange = "plex.test:32400 answers, but not like a Plex server"
 	for _, test := range []struct {
 		name   string
 		answer simplex.Rule
@@ -219,11 +219,11 @@ func TestWhatAnswersTheProbeMustBePlex(t *testing.T) {
 		{"a proxy with a password", simplex.Rule{Status: 401}, told{job.ClassUnreachable, 401, 0, hintAddress, strange}},
 		{"a TLS port", simplex.Rule{Status: 400}, told{job.ClassUnreachable, 400, 0, "Should plexUrl begin with https://?", strange}},
 		{"maintenance", simplex.Rule{Status: 503}, told{job.ClassUnreachable, 503, 0,
-			"Plex is starting, at maintenance or overloaded; it is tried again", ""}},
+			"Plex is starting, under maintenance or overloaded; PlexSync will try again", ""}},
 		{"a broken Plex", simplex.Rule{Status: 500}, told{job.ClassBusy, 500, 0, "", ""}},
 		{"a busy proxy", simplex.Rule{Status: 429, RetryAfter: "9"}, told{job.ClassBusy, 429, 9 * time.Second, "", ""}},
 		{"elsewhere", simplex.Rule{RedirectTo: "https://login.example/"}, told{job.ClassUnreachable, 302, 0, hintAddress,
-			"plex.test:32400 sends us to login.example, which is not followed because the token would go there"}},
+			"plex.test:32400 redirects to login.example, which PlexSync does not follow because it would send the token there"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			s, c := simulated(t, simplex.Options{})
@@ -253,12 +253,12 @@ func TestAConnectionThatFailsGivesTheClass(t *testing.T) {
 	babble := answering(t, "SSH-2.0-"+token+"\r\n\r\n")
 	garbledHeader := answering(t, "HTTP/1.1 200 OK\r\n"+token+"\r\n\r\n")
 
-	const hintCertificate = "The certificate does not fit the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
+	const hintCertificate = "The certificate does not match the address in plexUrl: use Plex's plex.direct address, http://, or the setting insecureTLS"
 	for _, test := range []struct{ name, url, hint, cause string }{
 		{"refused", gone.URL, hintRunning, "refused"},
 		{"unknown certificate", secure.URL, hintCertificate, "certificate"},
 		{"http for https", strings.Replace(web.URL, "http:", "https:", 1), "Should plexUrl begin with http://?", "does not speak TLS here"},
-		{"https for http", strings.Replace(secure.URL, "https:", "http:", 1), "Should plexUrl begin with https://?", "not as a Plex server does"},
+		{"https for http", strings.Replace(secure.URL, "https:", "http:", 1), "Should plexUrl begin with https://?", "not like a Plex server"},
 		{"another protocol", babble, "Should plexUrl begin with https://?", "does not speak HTTP here"},
 		{"a header that is none", garbledHeader, "Should plexUrl begin with https://?", "does not speak HTTP here"},
 	} {
@@ -305,13 +305,13 @@ func TestAnErrorOfTheNetworkGivesTheClass(t *testing.T) {
 		tries int
 	}{
 		{"no such name", &net.OpError{Op: "dial", Err: &net.DNSError{Name: "plex.test", IsNotFound: true}}, told{job.ClassUnreachable, 0, 0,
-			"Correct the setting plexUrl; in Docker, use the host's address instead of its name", "there is no host named plex.test"}, 1},
+			"Correct the setting plexUrl; in Docker, use the host's address instead of its name", "no host is named plex.test"}, 1},
 		{"no name server", &net.DNSError{Name: "plex.test", IsTemporary: true}, told{job.ClassUnreachable, 0, 0,
-			hintRunning, "the address of plex.test cannot be looked up"}, 1},
+			hintRunning, "plex.test could not be looked up"}, 1},
 		{"no route", &net.OpError{Op: "dial", Net: "tcp", Err: syscall.EHOSTUNREACH}, told{job.ClassUnreachable, 0, 0,
 			hintRunning, "dial tcp: " + syscall.EHOSTUNREACH.Error()}, 1},
 		{"slow connection", &net.OpError{Op: "dial", Net: "tcp", Err: timeoutError{}}, told{job.ClassUnreachable, 0, 0,
-			hintRunning, "plex.test:32400 does not answer in time"}, 1},
+			hintRunning, "plex.test:32400 did not answer in time"}, 1},
 		{"closed at once", io.EOF, told{job.ClassUnreachable, 0, 0, hintRunning, "plex.test:32400 cut the connection: EOF"}, 3},
 		{"something that quotes", errors.New("malformed HTTP response " + token), told{job.ClassUnreachable, 0, 0,
 			"Should plexUrl begin with https://?", "plex.test:32400 does not speak HTTP here"}, 1},
@@ -420,7 +420,7 @@ func TestAnAnswerThatStopsInTheMiddleIsGivenUp(t *testing.T) {
 					return &http.Response{StatusCode: 200, Body: half}, nil
 				}))
 				e := failure(t, test.call(t.Context(), c))
-				equal(t, "failure", tell(e), told{job.ClassUnreachable, 0, 0, hintRunning, "plex.test:32400 does not answer in time"})
+				equal(t, "failure", tell(e), told{job.ClassUnreachable, 0, 0, hintRunning, "plex.test:32400 did not answer in time"})
 				equal(t, "time", time.Since(began), test.after)
 			})
 		})

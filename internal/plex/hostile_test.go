@@ -94,7 +94,7 @@ var hostile = map[string]struct {
 		func(w io.Writer, r *http.Request) {
 			start, _ := strconv.Atoi(r.Header.Get("X-Plex-Container-Start"))
 			fmt.Fprintf(w, `{"MediaContainer":{"offset":%d,"totalSize":%d,"Metadata":[{"ratingKey":"%d"}]}}`, start, start+2, start+1)
-		}, list, "the listing has no end: 555 requests brought 555 items"},
+		}, list, "the listing does not end: 555 requests returned 555 items"},
 	"items without an end": {
 		endless(`{"MediaContainer":{"Metadata":[`, many, func(i int) string {
 			return fmt.Sprintf(`{"ratingKey":"%d","title":"%s"},`, i+1, strings.Repeat("x", 5000))

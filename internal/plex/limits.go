@@ -68,7 +68,7 @@ type LeftOut struct {
 
 // String says it to people: how many and why. It quotes no names.
 func (l LeftOut) String() string {
-	why := fmt.Sprintf("this Plex replaces the list with each request, and a request holds at most %d bytes of it", MaxListBytes)
+	why := fmt.Sprintf("this Plex server replaces the list with each request, and a request can contain at most %d bytes of it", MaxListBytes)
 	if l.Roles {
 		why = fmt.Sprintf("Plex shows at most %d per item", MaxRoles)
 	}
@@ -130,7 +130,7 @@ func changes(l ListEdit, there []Tag) bool {
 func (w *writer) tooLong(e Edit) error {
 	long := func(what string, n int) error {
 		return &job.Error{Class: job.ClassRejected, Op: w.op,
-			Err: fmt.Errorf("%s takes %d bytes in the address of the request; there is room for %d", what, n, w.room)}
+			Err: fmt.Errorf("%s takes %d bytes in the request's address; there is room for %d", what, n, w.room)}
 	}
 	for _, s := range e.Scalars {
 		if n := len(param(s.Field+".value", s.Value)); n > w.room {

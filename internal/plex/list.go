@@ -80,7 +80,7 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 	}
 	for requests := 0; ; requests++ {
 		if requests >= min(minRequests+start/itemsPerMore, maxRequests) {
-			return start, trouble("the listing has no end: %d requests brought %d items", requests, start)
+			return start, trouble("the listing does not end: %d requests returned %d items", requests, start)
 		}
 		var a listed
 		var failed error // by page, which must not be taken for Plex's failure
@@ -130,7 +130,7 @@ func (c *Client) list(ctx context.Context, section, filter string, page func([]P
 		case a.n == 0:
 			return start, nil
 		case a.offset > start:
-			return start, trouble("Plex leaves out the items from %d to %d", start, a.offset)
+			return start, trouble("Plex leaves out items %d to %d", start, a.offset)
 		case next <= start:
 			return start, trouble("Plex returns the same items again after %d", start)
 		case a.total >= 0 && next >= a.total, !told && a.n > pageSize:

@@ -49,7 +49,7 @@ func (c *Client) SetPicture(ctx context.Context, key string, slot Slot, img []by
 	case len(img) == 0:
 		wrong = "it is empty"
 	case len(img) > maxPicture:
-		wrong = fmt.Sprintf("it has %.1f MB, Plex takes at most 10", float64(len(img))/1e6)
+		wrong = fmt.Sprintf("it has %.1f MB, and Plex accepts at most 10", float64(len(img))/1e6)
 	case !strings.HasPrefix(kind, "image/"):
 		wrong = "it is " + kind
 	}

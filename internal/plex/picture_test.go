@@ -60,7 +60,7 @@ func TestWhatIsNoPictureIsRejectedAtOnce(t *testing.T) {
 		"a placeholder": {[]byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`), "it is text/plain; charset=utf-8"},
 		"an XML file":   {[]byte(`<?xml version="1.0"?><svg/>`), "it is text/xml; charset=utf-8"},
 		"a page":        {[]byte("<!DOCTYPE html><html>"), "it is text/html; charset=utf-8"},
-		"too much":      {png(big + 1), "it has 10.0 MB, Plex takes at most 10"},
+		"too much":      {png(big + 1), "it has 10.0 MB, and Plex accepts at most 10"},
 	} {
 		x := says("")
 		_, err := client(t, base, x).SetPicture(t.Context(), "7", plex.Art, test.img)

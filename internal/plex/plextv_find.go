@@ -170,7 +170,7 @@ func (c wireConnection) addresses(httpsRequired bool) []Address {
 func (a *Address) skip(httpsRequired bool) {
 	switch plain := strings.HasPrefix(a.URL, "http:"); {
 	case a.Place == Relay:
-		a.Skip = "leads over a computer of Plex's, which is too slow to sync"
+		a.Skip = "is Plex's relay, which is too slow to sync"
 	case plain && httpsRequired:
 		a.Skip = "is not encrypted, and the server requires that"
 	case plain && a.Place != Local:
@@ -305,7 +305,7 @@ func (p Prober) try(ctx context.Context, machine string, a Address) Tried {
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+"/identity", nil)
 	if err != nil {
-		return no(NoAnswer, "is no address")
+		return no(NoAnswer, "is not an address")
 	}
 	req.Header.Set("Accept", "application/json")
 	dial := p.Dial
@@ -331,7 +331,7 @@ func (p Prober) try(ctx context.Context, machine string, a Address) Tried {
 	case s == http.StatusServiceUnavailable:
 		return no(NotPlex, "answers that it is starting or under maintenance: try again later")
 	case s != http.StatusOK:
-		return no(NotPlex, "answers, but not as a Plex server does (%d)", s)
+		return no(NotPlex, "answers, but not like a Plex server (%d)", s)
 	}
 	data, err := io.ReadAll(io.LimitReader(resp.Body, maxIdentity))
 	var w struct {
@@ -339,7 +339,7 @@ func (p Prober) try(ctx context.Context, machine string, a Address) Tried {
 	}
 	id := &w.MediaContainer
 	if err != nil || json.Unmarshal(data, &w) != nil || id.MachineIdentifier == "" {
-		return no(NotPlex, "answers, but not as a Plex server does")
+		return no(NotPlex, "answers, but not like a Plex server")
 	}
 	if string(id.MachineIdentifier) != machine {
 		return no(OtherMachine, "belongs to another Plex server")
@@ -379,7 +379,7 @@ func (a Address) unreached(host string, err error) (Verdict, string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return NoAnswer, fmt.Sprintf("does not answer within %d seconds", probeTimeout/time.Second)
 	case errors.Is(err, context.Canceled):
-		return NoAnswer, "was not tried to the end"
+		return NoAnswer, "was not fully tried"
 	case network != nil && network.Op == "dial":
 		return NoAnswer, fmt.Sprintf("cannot be reached (%v)", cause(network))
 	case errors.As(err, &dns):

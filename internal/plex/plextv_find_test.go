@@ -110,10 +110,10 @@ func TestAddressesAreTriedBeforeATokenGoesAnywhere(t *testing.T) {
 		{plex.Address{URL: "https://10-0-0-2.h.plex.direct:32400", IP: ip("10.0.0.2")}, plex.NoName, "leads to 0.0.0.0 instead of 10.0.0.2. Your router"},
 		{plex.Address{URL: "https://10-0-0-3.h.plex.direct:32400", IP: ip("10.0.0.3")}, plex.NoAnswer, "connection refused"},
 		{plex.Address{URL: "https://nowhere.test"}, plex.NoName, "cannot look up"},
-		{plex.Address{URL: "http://moved"}, plex.NotPlex, "not as a Plex server does (302)"},
-		{plex.Address{URL: "http://router"}, plex.NotPlex, "not as a Plex server does"},
+		{plex.Address{URL: "http://moved"}, plex.NotPlex, "not like a Plex server (302)"},
+		{plex.Address{URL: "http://router"}, plex.NotPlex, "not like a Plex server"},
 		{plex.Address{URL: "http://login"}, plex.NotPlex, "(401)"},
-		{plex.Address{URL: "http://endless"}, plex.NotPlex, "not as a Plex server does"},
+		{plex.Address{URL: "http://endless"}, plex.NotPlex, "not like a Plex server"},
 		{plex.Address{URL: "http://cut"}, plex.NoAnswer, "cuts the connection"},
 		{plex.Address{URL: "http://10.0.0.1:32400", Skip: "is no good"}, plex.Skipped, "is no good"},
 	}

@@ -322,7 +322,7 @@ func TestRecordedAnswersOfPlexTVAreRead(t *testing.T) {
 local http://172.18.0.3:32400 
 remote https://example.org:443 
 remote https://2-2-2-2.client-id2.plex.direct:443 
-relay https://178-3-2-1.client-id2.plex.direct:8443 leads over a computer of Plex's, which is too slow to sync
+relay https://178-3-2-1.client-id2.plex.direct:8443 is Plex's relay, which is too slow to sync
 `
 	if s := servers[0]; !s.Owned || s.Name != "Box" || s.Machine != "client_id2" || s.Version != "1.25.5.5492-12f6b8c83" || s.Token.Reveal() != "auth_token" || addressLines(s) != want {
 		t.Errorf("%+v\n%s", s, addressLines(s))
@@ -338,7 +338,7 @@ func TestWhichAddressesAreTried(t *testing.T) {
 		{"no https at all", `{"protocol":"http","address":"10.0.0.1","port":32400,"uri":"http://10.0.0.1:32400","local":true},{"protocol":"http","address":"2.2.2.2","port":32400,"uri":"http://2.2.2.2:32400","local":false}`,
 			"local http://10.0.0.1:32400 \nremote http://2.2.2.2:32400 is not encrypted: the token could be read on its way over the internet\n"},
 		{"a relay in the local network", `{"address":"10.0.0.1","port":8443,"uri":"https://a.plex.direct:8443","local":true,"relay":true}`,
-			"relay https://a.plex.direct:8443 leads over a computer of Plex's, which is too slow to sync\n"},
+			"relay https://a.plex.direct:8443 is Plex's relay, which is too slow to sync\n"},
 		{"one in the local network that a person typed", `{"protocol":"http","address":"192.168.1.10","port":32400,"uri":"http://192.168.1.10:32400","local":false},{"address":"nas.local","port":443,"uri":"https://nas.local:443","local":false}`,
 			"local https://nas.local:443 \nlocal http://192.168.1.10:32400 \n"},
 		{"one that a person typed", `{"address":"nas","port":80,"uri":"https://example.org/plex","local":false}`, "remote https://example.org/plex \n"},

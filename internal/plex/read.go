@@ -19,7 +19,7 @@ type Identity struct{ MachineID, Version string }
 // wrong address, and is as if nobody were there.
 func (c *Client) Identity(ctx context.Context) (Identity, error) {
 	var id Identity
-	err := c.try(ctx, request{op: "ask Plex who it is", method: http.MethodGet, path: "/identity", anonymous: true,
+	err := c.try(ctx, request{op: "identify Plex", method: http.MethodGet, path: "/identity", anonymous: true,
 		decode: func(_ http.Header, r io.Reader) (err error) {
 			id, _, err = identity(r)
 			return err
@@ -50,7 +50,7 @@ type Server struct {
 // Server asks Plex about itself with the token, which Identity does not prove.
 func (c *Client) Server(ctx context.Context) (Server, error) {
 	var s Server
-	err := c.do(ctx, request{op: "ask Plex about itself", method: http.MethodGet, path: "/",
+	err := c.do(ctx, request{op: "read Plex's version", method: http.MethodGet, path: "/",
 		decode: func(_ http.Header, r io.Reader) error {
 			id, m, err := identity(r)
 			s = Server{Identity: id, Name: string(m.FriendlyName), Allowed: m.Allowed}
@@ -66,7 +66,7 @@ func (c *Client) Server(ctx context.Context) (Server, error) {
 // [Client.Server] first. An error says nothing about the owner, for a proxy may keep
 // that list back.
 func (c *Client) Owner(ctx context.Context) (bool, error) {
-	err := c.do(ctx, request{op: "ask Plex whose token it is", method: http.MethodGet, path: "/accounts",
+	err := c.do(ctx, request{op: "check whose token it is", method: http.MethodGet, path: "/accounts",
 		decode: func(_ http.Header, r io.Reader) error {
 			_, err := decode[none](r, nil)
 			return err
@@ -82,7 +82,7 @@ func (c *Client) Owner(ctx context.Context) (bool, error) {
 func CheckVersion(v string) error {
 	var major, minor int
 	if n, _ := fmt.Sscanf(v, "%d.%d", &major, &minor); n == 2 && (major < 1 || major == 1 && minor < 32) {
-		return fmt.Errorf("this is Plex Media Server %s; PlexSync needs 1.32 or newer", v)
+		return fmt.Errorf("this is Plex Media Server %s, but PlexSync needs 1.32 or newer", v)
 	}
 	return nil
 }
@@ -242,7 +242,7 @@ func (c *Client) Scan(ctx context.Context, section, path string) error {
 }
 
 func badKey(op, key string) error {
-	return &job.Error{Class: job.ClassInternal, Op: op, Err: fmt.Errorf("%q is no key", key)}
+	return &job.Error{Class: job.ClassInternal, Op: op, Err: fmt.Errorf("%q is not a key", key)}
 }
 
 // isKey reports whether s is a positive number: what goes into a path must be, for

@@ -155,7 +155,7 @@ func TestAListingThatGoesNowhereEnds(t *testing.T) {
 		}, "Plex returns 10 of 3000 items and then no more", 2},
 		{"a gap", func(start int) string {
 			return movies(keys(start+1, start+11), fmt.Sprintf(`"offset":%d,"totalSize":3000,`, start*2))
-		}, "Plex leaves out the items from 10 to 20", 2},
+		}, "Plex leaves out items 10 to 20", 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			x := &wire{answer: func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, test.answer(startOf(r))) }}
@@ -180,7 +180,7 @@ func TestAListingThatPromisesMoreForEverEnds(t *testing.T) {
 				io.WriteString(w, movies(keys(start+1, start+2), more(start)))
 			}})
 			n, err := c.List(t.Context(), "1", time.Time{}, func([]plex.Part) error { return nil })
-			equal(t, "failure", tell(failure(t, err)), told{job.ClassBusy, 0, 0, "", "the listing has no end: 555 requests brought 555 items"})
+			equal(t, "failure", tell(failure(t, err)), told{job.ClassBusy, 0, 0, "", "the listing does not end: 555 requests returned 555 items"})
 			equal(t, "number", n, 555)
 			equal(t, "requests", requests, 555)
 		})

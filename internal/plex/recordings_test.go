@@ -278,7 +278,7 @@ func TestRecordings(t *testing.T) {
 	// hears so.
 	notAServer := func(t *testing.T, b []byte) {
 		_, err := recorded(t, answers{"GET /identity": {200, b}}).Identity(t.Context())
-		if job.ClassOf(err) != job.ClassUnreachable || !strings.Contains(err.Error(), "not as a Plex server does") || strings.Contains(err.Error(), "auth_token") {
+		if job.ClassOf(err) != job.ClassUnreachable || !strings.Contains(err.Error(), "not like a Plex server") || strings.Contains(err.Error(), "auth_token") {
 			t.Errorf("error %v", err)
 		}
 	}

@@ -19,7 +19,7 @@
 //
 // # What it rests on
 //
-// The behaviour follows public accounts: Plex's published API description, the
+// The behavior follows public accounts: Plex's published API description, the
 // code and tests of python-plexapi, Kometa and @ctrl/plex, and reports in their
 // issues. Where these disagree, or are silent, there is an option, so that a
 // client can be shown to end in the same state under every reading

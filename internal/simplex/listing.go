@@ -292,7 +292,7 @@ func (m *media) show(it *item) *node {
 		d += p.Duration
 	}
 	n.setInt("duration", d.Milliseconds())
-	if d > 0 { // analysed
+	if d > 0 { // analyzed
 		n.set("width", 1920)
 		n.set("height", 1080)
 		n.set("aspectRatio", 1.78)

@@ -33,7 +33,7 @@ type SectionSpec struct {
 type PartSpec struct {
 	File string
 	Size int64
-	// Duration is 0 while the file has not been analysed.
+	// Duration is 0 while the file has not been analyzed.
 	Duration time.Duration
 	// Container defaults to the extension.
 	Container string

@@ -61,7 +61,7 @@ func (b *requestBook) begin(r *Request, keep int) {
 	for _, f := range r.Fields {
 		b.counts.Fields[f]++
 	}
-	if len(b.list) >= 2*keep { // forget in bulk: amortised O(1)
+	if len(b.list) >= 2*keep { // forget in bulk: amortized O(1)
 		b.list = slices.Clone(b.list[len(b.list)-keep:])
 	}
 	b.list = append(b.list, r)

@@ -438,7 +438,7 @@ func (r *Request) variables() (map[string]any, error) {
 	return out, nil
 }
 
-// Query sends a query as an authorised client would, without a connection, and
+// Query sends a query as an authorized client would, without a connection, and
 // decodes its data into out (which may be nil). The first GraphQL error is
 // returned.
 func (s *Server) Query(ctx context.Context, query string, variables map[string]any, out any) error {

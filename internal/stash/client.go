@@ -84,7 +84,7 @@ func New(o Options) (*Client, error) {
 	base, err := url.Parse(o.URL)
 	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
 		// Not quoted: a person may have put a password into it.
-		return nil, errors.New("Stash's address is not a URL; right would be, for example, http://127.0.0.1:9999")
+		return nil, errors.New("Stash's address is not a URL; a valid one is, for example, http://127.0.0.1:9999")
 	}
 	base = &url.URL{Scheme: base.Scheme, User: base.User, Host: base.Host, Path: strings.TrimRight(base.Path, "/")}
 	c := &Client{base: base, timeout: o.Timeout, cookieName: o.CookieName, cookie: o.CookieValue, apiKey: o.APIKey}
@@ -175,11 +175,11 @@ func statusError(status int) error {
 	e := &job.Error{Class: job.ClassStashUnreachable, Status: status}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status/100 == 3:
-		e.Hint = "Stash does not accept the session or API key (any more); the next event or task brings a new session"
+		e.Hint = "Stash no longer accepts the session or API key. The next edit or task brings a new session"
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
-		e.Hint = "This Stash does not understand PlexSync; it needs Stash " + minVersion + " or newer, and a newer PlexSync for a Stash that is newer than it"
+		e.Hint = "Stash did not understand PlexSync. Use Stash " + minVersion + " or newer; if Stash is newer than PlexSync, update PlexSync"
 	case status == http.StatusNotFound:
-		e.Hint = "Is there a Stash at this address?"
+		e.Hint = "Is Stash running at this address?"
 	}
 	return e
 }
@@ -217,7 +217,7 @@ const (
 	errTooLarge = failure("the answer is too large")
 	errCut      = failure("the answer is cut off")
 	errGarbled  = failure("the answer cannot be read")
-	errAnswer   = failure("the answer is not what was asked for")
+	errAnswer   = failure("the answer is not the expected one")
 )
 
 // refusal is a GraphQL error: Stash answered, but not with (all of) the data.
@@ -228,7 +228,7 @@ type refusal struct {
 	parts []string
 }
 
-func (r *refusal) Error() string { return "Stash says: " + r.message }
+func (r *refusal) Error() string { return "Stash reports: " + r.message }
 
 // query runs a query or mutation and decodes its data into out. A *refusal with
 // parts leaves the data of the other parts in out.
@@ -294,7 +294,7 @@ func (c *Client) cause(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return fmt.Errorf("no answer within %s", c.timeout)
 	case errors.As(err, &record), errors.Is(err, http.ErrSchemeMismatch):
-		return errors.New("one side speaks http, the other https")
+		return errors.New("one side uses http, the other https")
 	case errors.As(err, &words):
 		return words
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), network != nil:

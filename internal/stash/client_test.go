@@ -199,19 +199,19 @@ func TestOnlyWhatStashCallsMissingIsMissing(t *testing.T) {
 		{"all are missing", notFound, `{"data":{"s1":null,"s2":null,"s3":null}}`, nil, []int64{1, 2, 3}, "", 2},
 		{"none is missing after all", locked, `{"data":{"s1":` + s1 + `,"s2":` + s2 + `,"s3":` + s3 + `}}`, scenes(1, 2, 3), nil, "", 2},
 		{"one cannot be read", locked, `{"data":{"s1":` + s1 + `,"s2":null,"s3":null},"errors":[{"message":"bad date","path":["s2","date"]}]}`, []Scene{wantScene(1), {ID: 2}}, []int64{3}, "", 2},
-		{"none can be read", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"x","path":["s1"]},{"message":"y","path":["s2"]},{"message":"z","path":["s3"]}]}`, nil, nil, "Stash says: x", 3},
-		{"errors about nothing", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"database is locked"}]}`, nil, nil, "Stash says: database is locked", 3},
-		{"errors and half the data", locked, `{"data":{"s1":{"id":7},"s2":"x"},"errors":[{"message":"m","path":["s1"]}]}`, nil, nil, "Stash says: m", 3},
-		{"refused twice", locked, locked, nil, nil, "Stash says: database is locked", 3},
-		{"an answer for others", notFound, `{"data":{"s1":` + s1 + `,"s2":null}}`, nil, nil, "not what was asked for", 2},
-		{"mixed up", notFound, `{"data":{"s1":` + s2 + `,"s2":null,"s3":null}}`, nil, nil, "not what was asked for", 2},
-		{"nothing at all", notFound, `{"data":null}`, nil, nil, "not what was asked for", 2},
-		{"one is left out", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s3 + `]}}}`, "", nil, nil, "not what was asked for", 1},
-		{"an empty list", `{"data":{"findScenes":{"scenes":[]}}}`, "", nil, nil, "not what was asked for", 1},
-		{"null", `{"data":null}`, "", nil, nil, "not what was asked for", 1},
-		{"no data", `{}`, "", nil, nil, "not what was asked for", 1},
-		{"half a scene", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s2 + `,{"id":"3"}]}}}`, "", nil, nil, "not what was asked for", 1},
-		{"a null scene", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s2 + `,null]}}}`, "", nil, nil, "not what was asked for", 1},
+		{"none can be read", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"x","path":["s1"]},{"message":"y","path":["s2"]},{"message":"z","path":["s3"]}]}`, nil, nil, "Stash reports: x", 3},
+		{"errors about nothing", locked, `{"data":{"s1":null,"s2":null,"s3":null},"errors":[{"message":"database is locked"}]}`, nil, nil, "Stash reports: database is locked", 3},
+		{"errors and half the data", locked, `{"data":{"s1":{"id":7},"s2":"x"},"errors":[{"message":"m","path":["s1"]}]}`, nil, nil, "Stash reports: m", 3},
+		{"refused twice", locked, locked, nil, nil, "Stash reports: database is locked", 3},
+		{"an answer for others", notFound, `{"data":{"s1":` + s1 + `,"s2":null}}`, nil, nil, "not the expected one", 2},
+		{"mixed up", notFound, `{"data":{"s1":` + s2 + `,"s2":null,"s3":null}}`, nil, nil, "not the expected one", 2},
+		{"nothing at all", notFound, `{"data":null}`, nil, nil, "not the expected one", 2},
+		{"one is left out", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s3 + `]}}}`, "", nil, nil, "not the expected one", 1},
+		{"an empty list", `{"data":{"findScenes":{"scenes":[]}}}`, "", nil, nil, "not the expected one", 1},
+		{"null", `{"data":null}`, "", nil, nil, "not the expected one", 1},
+		{"no data", `{}`, "", nil, nil, "not the expected one", 1},
+		{"half a scene", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s2 + `,{"id":"3"}]}}}`, "", nil, nil, "not the expected one", 1},
+		{"a null scene", `{"data":{"findScenes":{"scenes":[` + s1 + `,` + s2 + `,null]}}}`, "", nil, nil, "not the expected one", 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client, f := dial(t, twice(c.together, c.each))
@@ -623,12 +623,12 @@ func TestEveryBadAnswerIsAnOutageAndQuotesNothing(t *testing.T) {
 		body   string
 		says   string
 	}{
-		"login page":        {302, echo, "answered 302. Stash does not accept the session"},
-		"session ended":     {401, echo, "answered 401. Stash does not accept the session"},
-		"forbidden":         {403, echo, "answered 403. Stash does not accept the session"},
-		"too old":           {422, `{"errors":[{"message":"Cannot query field groups. ` + echo + `"}]}`, "answered 422. This Stash does not understand PlexSync; it needs Stash v0.28"},
-		"too old, */*":      {400, echo, "answered 400. This Stash does not understand PlexSync"},
-		"no Stash":          {404, echo, "answered 404. Is there a Stash"},
+		"login page":        {302, echo, "answered 302. Stash no longer accepts the session"},
+		"session ended":     {401, echo, "answered 401. Stash no longer accepts the session"},
+		"forbidden":         {403, echo, "answered 403. Stash no longer accepts the session"},
+		"too old":           {422, `{"errors":[{"message":"Cannot query field groups. ` + echo + `"}]}`, "answered 422. Stash did not understand PlexSync. Use Stash v0.28"},
+		"too old, */*":      {400, echo, "answered 400. Stash did not understand PlexSync"},
+		"no Stash":          {404, echo, "answered 404. Is Stash running"},
 		"broken":            {500, echo, "answered 500"},
 		"proxy":             {503, echo, "answered 503"},
 		"no content":        {204, "", "answered 204"},
@@ -636,11 +636,11 @@ func TestEveryBadAnswerIsAnOutageAndQuotesNothing(t *testing.T) {
 		"empty":             {200, "", "the answer is cut off"},
 		"cut":               {200, `{"data":{"version":{"ver` + echo, "the answer is cut off"},
 		"another JSON":      {200, `["` + echo + `"]`, "the answer cannot be read"},
-		"strange data":      {200, `{"data":"` + echo + `"}`, "not what was asked for"},
+		"strange data":      {200, `{"data":"` + echo + `"}`, "not the expected one"},
 		"strange errors":    {200, `{"errors":"` + echo + `"}`, "the answer cannot be read"},
 		"not modified":      {304, "", "the answer"},
-		"an echoing Stash":  {200, `{"errors":[{"message":"no\n\u0001` + cookieSecret + `,","extensions":{"code":"request_error","internal":{"body":"BODY"}}}]}`, "Stash says: no  ***,"},
-		"a talkative Stash": {200, `{"errors":[{"message":"` + strings.Repeat("é", 5000) + `"}],"data":null}`, "Stash says: " + strings.Repeat("é", maxMessage) + "…"},
+		"an echoing Stash":  {200, `{"errors":[{"message":"no\n\u0001` + cookieSecret + `,","extensions":{"code":"request_error","internal":{"body":"BODY"}}}]}`, "Stash reports: no  ***,"},
+		"a talkative Stash": {200, `{"errors":[{"message":"` + strings.Repeat("é", 5000) + `"}],"data":null}`, "Stash reports: " + strings.Repeat("é", maxMessage) + "…"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, _ := dial(t, func(w http.ResponseWriter, _ *http.Request, _ string) {
@@ -680,7 +680,7 @@ func TestAGraphQLErrorIsNotAnAnswer(t *testing.T) {
 		"SceneIDs": `{"findScenes":{"scenes":[]}}`,
 	} {
 		c, _ := dial(t, always(200, `{"data":`+data+`,"errors":[{"message":"database is locked"}]}`))
-		if err := calls(t.Context(), c)[method](); err == nil || !strings.Contains(err.Error(), "Stash says: database is locked") {
+		if err := calls(t.Context(), c)[method](); err == nil || !strings.Contains(err.Error(), "Stash reports: database is locked") {
 			t.Errorf("%s: %v", method, err)
 		}
 	}
@@ -760,7 +760,7 @@ func TestNetworkFailuresSayWhat(t *testing.T) {
 		says    string
 	}{
 		"refused":         {closed.URL, 0, "connection refused"},
-		"https for http":  {"https" + strings.TrimPrefix(plain.URL, "http"), 0, "one side speaks http, the other https"},
+		"https for http":  {"https" + strings.TrimPrefix(plain.URL, "http"), 0, "one side uses http, the other https"},
 		"hanging":         {hanging.URL, brief, "no answer within 100ms"},
 		"hanging halfway": {halfway.URL, brief, "no answer within 100ms"},
 		"closed":          {raw(""), 0, "the answer is cut off"},

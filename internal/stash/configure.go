@@ -47,7 +47,7 @@ func (c *Client) Configure(ctx context.Context, changes map[string]any) (changed
 		raw, err := json.Marshal(v)
 		if err != nil {
 			c.mu.Unlock()
-			return false, fmt.Errorf("%s: %s is no value of a setting", op, name)
+			return false, fmt.Errorf("%s: %s is not a value for a setting", op, name)
 		}
 		want[name] = raw
 	}

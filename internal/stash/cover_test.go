@@ -28,8 +28,8 @@ func TestACoverIsOneOfFourAnswers(t *testing.T) {
 		"not there":        {404, "", "", Cover{}, job.ClassRejected, "answered 404"},
 		"broken":           {500, "", "", Cover{}, job.ClassRejected, "answered 500"},
 		"a proxy's answer": {502, "", "", Cover{}, job.ClassStashUnreachable, "answered 502"},
-		"login":            {302, "", "", Cover{}, job.ClassStashUnreachable, "Stash does not accept the session"},
-		"session ended":    {401, "", "", Cover{}, job.ClassStashUnreachable, "Stash does not accept the session"},
+		"login":            {302, "", "", Cover{}, job.ClassStashUnreachable, "Stash no longer accepts the session"},
+		"session ended":    {401, "", "", Cover{}, job.ClassStashUnreachable, "Stash no longer accepts the session"},
 	} {
 		client, f := dial(t, func(w http.ResponseWriter, r *http.Request, _ string) {
 			if got := r.Header.Get("If-None-Match"); got != `"e1"` {

@@ -201,5 +201,5 @@ func CheckVersion(v string) error {
 	if strings.Contains(v, "-") {
 		return nil
 	}
-	return fmt.Errorf("this is Stash %s; PlexSync needs %s or newer", v, minVersion)
+	return fmt.Errorf("this is Stash %s, but PlexSync needs %s or newer", v, minVersion)
 }

@@ -56,7 +56,7 @@ func (d *doubt) unreadable(id int64, refused error) (Scene, error) {
 	var said *refusal
 	errors.As(refused, &said)
 	return Scene{ID: id, Err: &job.Error{Class: job.ClassUnreadable, Op: "ask Stash for " + job.Scene(id).String(), Err: said,
-		Hint: "Stash cannot read this scene; most likely the entry of its file in Stash's database is broken. Rescan the file in Stash; if that does not help, delete the scene in Stash, but not its file, and scan the folder again"}}, nil
+		Hint: "Stash cannot read this scene, most likely because its file's entry in Stash's database is broken. Rescan the file in Stash. If that does not help, delete the scene in Stash, but not its file, and scan the folder again"}}, nil
 }
 
 // count is how many scenes fit a filter.

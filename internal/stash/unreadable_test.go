@@ -28,7 +28,7 @@ func split(t *testing.T, all []stash.Scene) (read, unreadable []int64) {
 		}
 		unreadable = append(unreadable, s.ID)
 		if text := s.Err.Error(); job.ClassOf(s.Err) != job.ClassUnreadable || len(s.Files) > 0 ||
-			!strings.Contains(text, fmt.Sprintf("scene %d: Stash says: getting file by id", s.ID)) || !strings.Contains(text, "Rescan the file in Stash") {
+			!strings.Contains(text, fmt.Sprintf("scene %d: Stash reports: getting file by id", s.ID)) || !strings.Contains(text, "Rescan the file in Stash") {
 			t.Errorf("scene %d: %v (%s)", s.ID, s.Err, job.ClassOf(s.Err))
 		}
 	}
@@ -47,7 +47,7 @@ func TestASceneThatStashCannotReadFailsAlone(t *testing.T) {
 		{"the only one that is asked for", []int64{37}, []int64{37}, nil, 3},
 		{"with one that is missing", []int64{37}, []int64{36, 37, 999}, []int64{999}, 8},
 		{"the first and the last of all", []int64{1, 250}, nil, nil, 36},
-		{"neighbours", []int64{99, 100, 101, 102}, nil, nil, 48},
+		{"neighbors", []int64{99, 100, 101, 102}, nil, nil, 48},
 		{"all that are asked for", []int64{5, 6, 7}, []int64{5, 6, 7}, nil, 9},
 		{"none", nil, nil, nil, 3},
 	} {

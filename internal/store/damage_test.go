@@ -304,7 +304,7 @@ func TestAFullDiskIsNamedAndLosesNothing(t *testing.T) {
 			queued++
 		}
 	}
-	if full == nil || !errors.Is(full, job.ErrStore) || Damaged(full) || !strings.Contains(full.Error(), s.path) || !strings.Contains(full.Error(), "free some room") {
+	if full == nil || !errors.Is(full, job.ErrStore) || Damaged(full) || !strings.Contains(full.Error(), s.path) || !strings.Contains(full.Error(), "free some space") {
 		t.Fatalf("after %d events: %v", queued, full)
 	}
 	if _, err := s.db.Exec(`PRAGMA max_page_count = 1073741823`); err != nil {

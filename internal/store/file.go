@@ -33,7 +33,7 @@ func checkFolder(dir string) (owner account, note string, err error) {
 		return owner, "", folderError(err, dir)
 	}
 	if !info.IsDir() {
-		return owner, "", folderError(fmt.Errorf("%s is no folder", dir), dir)
+		return owner, "", folderError(fmt.Errorf("%s is not a folder", dir), dir)
 	}
 	owner, known := ownerOf(info)
 	if !known {

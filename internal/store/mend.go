@@ -162,7 +162,7 @@ func (s *Store) suspect(ctx context.Context, now time.Time) (why string, err err
 	before, err := s.Meta(ctx, metaSuspect)
 	if err == nil {
 		if at, perr := time.Parse(time.RFC3339, before); perr == nil && now.Sub(at).Abs() < 24*time.Hour {
-			return "it keeps failing although its checks find nothing", nil
+			return "it keeps failing, although its checks find nothing", nil
 		}
 		err = s.SetMeta(ctx, metaSuspect, now.UTC().Format(time.RFC3339))
 	}
@@ -233,7 +233,7 @@ const minPage = 512
 // that it could not be told, and that nothing is to be done.
 func (s *Store) examine(ctx context.Context, size int64) (why string, err error) {
 	if size < minPage {
-		return fmt.Sprintf("it is cut to %d bytes", size), nil
+		return fmt.Sprintf("it was cut to %d bytes", size), nil
 	}
 	readOnly := s.foreignFormat() // before SQLite has the file open, see giveBack
 	db := s.connect()
@@ -313,12 +313,12 @@ func foreignSchema(ctx context.Context, db *sql.DB) (string, error) {
 	}
 	for name, text := range ours {
 		if own[name] != text {
-			return "it lacks the " + name + " as PlexSync made it", nil
+			return "it does not have the " + name + " as PlexSync created it", nil
 		}
 	}
 	for name := range own {
 		if strings.HasPrefix(name, "trigger ") || strings.HasPrefix(name, "view ") {
-			return "it has a " + name + ", which PlexSync never made", nil
+			return "it has a " + name + ", which PlexSync never created", nil
 		}
 	}
 	return "", nil

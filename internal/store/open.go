@@ -124,7 +124,7 @@ func Open(ctx context.Context, dir string, now time.Time, options ...Option) (*S
 func (s *Store) Close() error { return s.db.Close() }
 
 // errBusy says that another process holds the open lock.
-var errBusy = errors.New("another process has been setting it up for a while. If none runs, restart Stash")
+var errBusy = errors.New("another process has been setting it up for a while. If no other PlexSync is running, restart Stash")
 
 // errMigrate says that the file is new or has an older schema.
 var errMigrate = errors.New("the database has to be made or migrated")
@@ -136,7 +136,7 @@ var errMigration = errors.New("migration")
 type newerError struct{ version int }
 
 func (e *newerError) Error() string {
-	return fmt.Sprintf("it was written by a newer PlexSync (schema %d, this one knows %d). Install that version again; the file was left as it is", e.version, schemaVersion)
+	return fmt.Sprintf("it was written by a newer PlexSync (schema %d, this one supports %d). Install that version again; the file was left unchanged", e.version, schemaVersion)
 }
 
 //go:embed migrations/*.sql
@@ -201,7 +201,7 @@ func (s *Store) create(ctx context.Context) error {
 		return err
 	}
 	if mode != "wal" {
-		return fmt.Errorf("this disk cannot hold a shared database (journal mode %q). The folder must be on a local disk, not on a network share", mode)
+		return fmt.Errorf("this disk does not support a shared database (journal mode %q). The folder must be on a local disk, not on a network share", mode)
 	}
 	if err := migrate(ctx, db); err != nil {
 		return err
@@ -311,7 +311,7 @@ func (s *Store) explain(err error) error {
 		}
 		return f
 	case e.Code == sqlite3.ErrFull:
-		f.hint = ". The disk is full: free some room, nothing that Stash knows is lost"
+		f.hint = ". The disk is full: free some space. Nothing that Stash knows is lost"
 	case e.Code == sqlite3.ErrReadonly && s.foreignFormat():
 		f.err = fmt.Errorf("%w: %w", errGarbage, err)
 	case e.Code == sqlite3.ErrReadonly, e.Code == sqlite3.ErrCantOpen, e.Code == sqlite3.ErrPerm, e.Code == sqlite3.ErrAuth:
@@ -319,7 +319,7 @@ func (s *Store) explain(err error) error {
 	case e.Code == sqlite3.ErrIoErr:
 		f.hint = ". The disk failed, is full, or is a network share: the folder must be on a local disk"
 	case e.Code == sqlite3.ErrBusy, e.Code == sqlite3.ErrLocked:
-		f.hint = ". Another process has kept it locked; if none runs, restart Stash"
+		f.hint = ". Another process keeps it locked. If no other PlexSync is running, restart Stash"
 	case Damaged(err):
 		f.hint = ". The file is damaged"
 	}

@@ -42,7 +42,7 @@ func openSource(ctx context.Context, path string) (*source, error) {
 	if info, err := os.Lstat(path); err != nil {
 		return nil, err
 	} else if !info.Mode().IsRegular() || info.Size() == 0 {
-		return nil, fmt.Errorf("%s is empty or no file", path)
+		return nil, fmt.Errorf("%s is empty or not a file", path)
 	}
 	var all error
 	// Without its log if it cannot be read with it.
@@ -107,7 +107,7 @@ func padded(path string) (string, error) {
 	}
 	size := page * pages
 	if size <= info.Size() || size > maxPadded {
-		return "", errors.New("it is not cut")
+		return "", errors.New("it was not cut")
 	}
 	name := path + paddedEnd
 	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {

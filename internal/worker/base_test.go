@@ -209,7 +209,7 @@ func TestAnExplanationTellsEachField(t *testing.T) {
 			b.Errorf("last %+v", e.Last)
 		}
 		b.drain()
-		if e := b.explain(f.scenes[0]); e.Decision != "Plex shows what Stash has; nothing would be written" || !e.Items[0].Untouched() || e.Last.Queued {
+		if e := b.explain(f.scenes[0]); e.Decision != "Plex is up to date; there is nothing to write" || !e.Items[0].Untouched() || e.Last.Queued {
 			b.Errorf("explained %+v", e)
 		}
 	})

@@ -155,7 +155,7 @@ func (c *catalogue) choose(ctx context.Context) ([]Library, error) {
 	}
 	if len(c.opt.Libraries) == 0 {
 		if len(all) == 0 {
-			return nil, &settingError{"Plex has no library for movies: " + has}
+			return nil, &settingError{"Plex has no movie library: " + has}
 		}
 		return all, nil
 	}

@@ -122,7 +122,7 @@ func (c *committer) commitGone(ctx context.Context, x *plan) {
 			return
 		}
 	}
-	c.log.Info(fmt.Sprintf("%s is no longer in Stash: it is forgotten here, and what Plex shows stays", x.job.Subject))
+	c.log.Info(fmt.Sprintf("%s is no longer in Stash: removed it from PlexSync; Plex is left unchanged", x.job.Subject))
 }
 
 func (c *committer) dropLabels(ctx context.Context, r job.Pushed) error {
@@ -179,7 +179,7 @@ func (c *committer) logChange(x *plan, changed []string) {
 	case n < chattyScenes:
 		c.log.Info(line)
 	case n == chattyScenes:
-		c.log.Info(line + " (from here on, scenes are logged at debug level)")
+		c.log.Info(line + " (further scenes are logged at debug level)")
 	default:
 		c.log.Debug(line)
 	}

@@ -189,7 +189,7 @@ func (c *comparer) step(ctx context.Context) error {
 		return err
 	}
 	if c.guard.breakerNow().State == job.BreakerOpen {
-		c.guard.stop(slog.LevelInfo, "The comparison waits until Plex works again")
+		c.guard.stop(slog.LevelInfo, "The comparison waits until Plex is back")
 		return nil
 	}
 	err := c.advance(ctx, &state)
@@ -239,7 +239,7 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 	}
 	if err := c.catalogue.server().KeepCopy(ctx); err != nil {
 		// The one of before is still there, and nothing else depends on it.
-		c.log.Error(fmt.Sprintf("Could not keep a copy of what was written to Plex: %v", err))
+		c.log.Error(fmt.Sprintf("Could not save a copy of what was written to Plex: %v", err))
 	}
 	c.log.Info(fmt.Sprintf("Compared %s in %s: %s", plural(state.Found.Scenes(), "scene", "scenes"),
 		state.Ended.Sub(state.Began).Round(100*time.Millisecond), state.Found))

@@ -50,7 +50,7 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 		return d.run, err
 	}
 	if begun.Orphans > 0 {
-		w.log.Info(fmt.Sprintf("%s cut short by the end of an earlier run; starting again", plural(begun.Orphans, "job was", "jobs were")))
+		w.log.Info(fmt.Sprintf("%s interrupted when an earlier run ended; starting again", plural(begun.Orphans, "job was", "jobs were")))
 	}
 	if begun.Purged > 0 {
 		w.log.Info(fmt.Sprintf("Deleted %s older than %d days", plural(begun.Purged, "dead letter", "dead letters"), int(w.opt.Retention.Hours()/24)))
@@ -281,7 +281,7 @@ func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
 		default:
 			err = d.meet(ctx) // which may queue the library: that goes first
 		}
-		if err = d.guard.halt(ctx, err, "The comparison could not go on and does so later"); err == nil {
+		if err = d.guard.halt(ctx, err, "The comparison was interrupted and will resume later"); err == nil {
 			err = d.turnedUp(ctx)
 		}
 		return true, err
@@ -314,7 +314,7 @@ func (d *drain) meet(ctx context.Context) error {
 		return err
 	}
 	if before != "" && before != d.catalogue.machine {
-		d.log.Warn("plexUrl now leads to another Plex server. Queued every scene for it; what was written to the other server stays known")
+		d.log.Warn("plexUrl now leads to another Plex server. Queued every scene for it; what was written to the other server is remembered")
 		if err := d.jobs.Enqueue(ctx, d.now(), job.PriorityBulk, job.Library()); err != nil {
 			return err
 		}
@@ -453,7 +453,7 @@ func (d *drain) finished(ctx context.Context, batch []job.Ended) {
 	if tell {
 		run.Writes = d.plex.Writes()
 		if err := d.jobs.SaveRun(context.WithoutCancel(ctx), run); err != nil {
-			d.log.Debug(fmt.Sprintf("The progress of the run could not be stored: %v", err))
+			d.log.Debug(fmt.Sprintf("Could not store the progress of the run: %v", err))
 		}
 	}
 	d.progress.jobs(done)
@@ -511,7 +511,7 @@ func (d *drain) rescope(ctx context.Context) error {
 		}
 	}
 	if n > 0 {
-		d.log.Info(fmt.Sprintf("pathRules or plexLibraries have changed: %s looked for again", plural(n, "scene is", "scenes are")))
+		d.log.Info(fmt.Sprintf("pathRules or plexLibraries changed: looking for %s again", plural(n, "scene", "scenes")))
 	}
 	return d.notes.SetMeta(ctx, metaScope, scope)
 }
@@ -539,7 +539,7 @@ func (d *drain) lookForMissing(ctx context.Context) error {
 	var system *systemError
 	var setting *settingError
 	if errors.As(err, &system) || errors.As(err, &setting) {
-		d.log.Debug(fmt.Sprintf("Plex could not be asked for what it lacked: %v", err))
+		d.log.Debug(fmt.Sprintf("Could not ask Plex for missing files: %v", err))
 		err = nil
 	}
 	if err != nil {
@@ -586,7 +586,7 @@ func (d *drain) summary() {
 		return
 	}
 	took := max(r.Ended.Sub(r.Started), time.Millisecond)
-	d.log.Info(fmt.Sprintf("Worked %s in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %s to Plex",
+	d.log.Info(fmt.Sprintf("Processed %s in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %s to Plex",
 		plural(r.Processed(), "job", "jobs"), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
 		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, plural(r.Writes, "write", "writes")))
 	d.progress.report(1)

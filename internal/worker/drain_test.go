@@ -485,7 +485,7 @@ func TestLeasesOfAKilledDrainAreWorkedByTheNext(t *testing.T) {
 		b.drain()
 		b.haveTitles(items, 0)
 		b.nothingLeft()
-		b.wantLog(slog.LevelInfo, "2 jobs were cut short")
+		b.wantLog(slog.LevelInfo, "2 jobs were interrupted")
 	})
 }
 

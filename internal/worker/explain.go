@@ -194,11 +194,11 @@ func (p *planner) decision(ctx context.Context, x *plan) string {
 	case x.scene != nil && p.skip(x.scene) != "":
 		return "The scene " + p.skip(x.scene)
 	case errors.As(x.err, &vanished):
-		return "Its item has just gone from Plex; the next look finds where it went"
+		return "Its item has just been removed from Plex; the next sync finds out why"
 	case x.err != nil:
 		return x.err.Error()
 	case len(x.targets) == 0:
-		return "Its item holds another scene's file too and belongs to that scene"
+		return "Its item also contains another scene's file and belongs to that scene"
 	}
 	p.fetchCover(ctx, x)
 	if x.err != nil {
@@ -217,10 +217,10 @@ func (p *planner) decision(ctx context.Context, x *plan) string {
 		}
 	}
 	if changes == 0 && len(kept) > 0 {
-		return fmt.Sprintf("Nothing would be written: Plex's own %s stay, because keepPlexEdits is on", strings.Join(kept, ", "))
+		return fmt.Sprintf("Nothing to write: your edits of %s in Plex stay, because keepPlexEdits is on", strings.Join(kept, ", "))
 	}
 	if changes == 0 {
-		return "Plex shows what Stash has; nothing would be written"
+		return "Plex is up to date; there is nothing to write"
 	}
 	return fmt.Sprintf("%s would be written", plural(changes, "item", "items"))
 }

@@ -115,7 +115,7 @@ func (p *planner) notFound(x *plan) error {
 		}
 		return &job.Error{Class: job.ClassAmbiguous, Op: op,
 			Err:  fmt.Errorf("%s fits %d items equally: %s", p.opt.Hide(file), n, strings.Join(names, ", ")),
-			Hint: "Add a path rule in the setting pathRules, so that the path decides"}
+			Hint: "Add a path rule to pathRules, so that the path decides"}
 	}
 	mapped, rule := p.opt.Rules.Map(file)
 	by := "no path rule applies"
@@ -124,7 +124,7 @@ func (p *planner) notFound(x *plan) error {
 	}
 	return &job.Error{Class: job.ClassNotInPlex, Op: op,
 		Err:  fmt.Errorf("Plex has no item with %s (%s)", p.opt.Hide(mapped), by),
-		Hint: "It is tried again; if Plex shows the file under another path, set pathRules"}
+		Hint: "PlexSync will try again. If Plex shows the file under another path, set pathRules"}
 }
 
 // scans are the folders that Plex should scan for the scene's files.
@@ -159,7 +159,7 @@ func (p *planner) choose(ctx context.Context, x *plan) {
 	if len(x.targets) == 0 {
 		x.err = &job.Error{Class: job.ClassJoined, Op: "find " + x.job.Subject.String(),
 			Err:  fmt.Errorf("Plex has joined its file with others in %s", strings.Join(foreign, "; ")),
-			Hint: "In Plex, open the item and choose \"Split Apart\"; or merge the scenes in Stash, if they are one film"}
+			Hint: "In Plex, open the item and choose \"Split Apart\"; or merge the scenes in Stash if they are the same video"}
 	}
 }
 

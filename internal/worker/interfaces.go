@@ -267,7 +267,7 @@ type PlexWriter interface {
 
 // ErrUnremovable marks an edit of which everything was written but the removal of names
 // that this Plex cannot be told to remove.
-var ErrUnremovable = errors.New("Plex cannot be told to remove it")
+var ErrUnremovable = errors.New("Plex has no way to remove it")
 
 // ErrPicture marks a picture that can never be a poster: too large, or not a
 // picture. It does not fail a job.

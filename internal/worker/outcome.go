@@ -55,14 +55,14 @@ func (g *guard) permit(ctx context.Context) (int, error) {
 	g.mu.Unlock()
 	switch {
 	case !p.Taken && p.Breaker.State == job.BreakerOpen:
-		g.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, the jobs wait until then",
+		g.stop(slog.LevelWarn, fmt.Sprintf("Plex cannot be used since %s (%s); the next try is at %s, and the jobs wait until then",
 			clock(b.OpenedAt), b.Message, clock(b.NextProbe)))
 		return 0, nil
 	case p.Err != nil:
-		g.stop(slog.LevelWarn, fmt.Sprintf("Plex is still out: %s The next try is at %s", sentence(firstLine(p.Err.Error())), clock(p.Breaker.NextProbe)))
+		g.stop(slog.LevelWarn, fmt.Sprintf("Plex is still unavailable: %s The next try is at %s", sentence(firstLine(p.Err.Error())), clock(p.Breaker.NextProbe)))
 		return 0, nil
 	}
-	g.log.Info("Plex answers again; trying one scene")
+	g.log.Info("Plex answers again; trying one scene first")
 	return 1, nil
 }
 
@@ -169,7 +169,7 @@ func (g *guard) confirm(ctx context.Context, err error) error {
 }
 
 // errGiveBack ends a plan that was not carried out because the drain is stopping.
-var errGiveBack = errors.New("not tried: the drain is stopping")
+var errGiveBack = errors.New("not tried: the run is stopping")
 
 // conclude turns what happened to a plan into its job's end, and tells the breaker. An
 // attempt that was not really made is given back. An error means that the database
@@ -216,7 +216,7 @@ func (g *guard) conclude(ctx context.Context, x *plan) (job.Ended, error) {
 			return e, nil
 		}
 		err = &job.Error{Class: job.ClassRejected, Op: "edit item " + vanished.key, Status: 404,
-			Hint: "Plex lists this item but does not find it: run \"Optimize Database\" or \"Empty Trash\" in Plex"}
+			Hint: "Plex lists this item but cannot find it: run \"Optimize Database\" or \"Empty Trash\" in Plex"}
 	case errors.As(err, &system):
 		err = counting(err)
 	default:
@@ -288,7 +288,7 @@ func (g *guard) stashFailed(ctx context.Context, err error) {
 	}); err != nil {
 		g.log.Error(err.Error())
 	}
-	g.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be asked: %s The jobs wait", sentence(err.Error())))
+	g.stop(slog.LevelWarn, fmt.Sprintf("Stash cannot be reached: %s The jobs wait", sentence(err.Error())))
 }
 
 // succeeded tells the breaker that Plex works.
@@ -305,7 +305,7 @@ func (g *guard) succeeded(ctx context.Context) {
 		g.mu.Lock()
 		g.recovering = 1
 		g.mu.Unlock()
-		g.log.Info("Plex works again; the jobs that waited are worked now")
+		g.log.Info("Plex is back; processing the waiting jobs")
 	}
 }
 
@@ -364,6 +364,6 @@ func (g *guard) failed(ctx context.Context, class job.Class, err error) {
 		if class == job.ClassUnauthorized {
 			level = slog.LevelError
 		}
-		g.stop(level, fmt.Sprintf("Plex cannot be used: %s Nothing is lost: the jobs wait, the next try is at %s", sentence(b.Message), clock(b.NextProbe)))
+		g.stop(level, fmt.Sprintf("Plex cannot be used: %s Nothing is lost: the jobs wait, and the next try is at %s", sentence(b.Message), clock(b.NextProbe)))
 	}
 }

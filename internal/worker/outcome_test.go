@@ -337,7 +337,7 @@ func TestAnOutageThatIsConfirmedOpensTheBreakerAtOnce(t *testing.T) {
 				if c.Total != c.ProbeIdentity || c.Total < 10 || c.Total > 12 {
 					b.Errorf("%d requests in ten minutes of outage: %v", c.Total, c.ByRoute)
 				}
-				b.wantLog(slog.LevelWarn, "Plex is still out")
+				b.wantLog(slog.LevelWarn, "Plex is still unavailable")
 				b.wantLog(slog.LevelWarn, "Plex cannot be used since")
 			})
 		})
@@ -410,7 +410,7 @@ func TestHalfOpenOneJobDecides(t *testing.T) {
 		if err != nil || len(outages) != 1 || outages[0].Ended.IsZero() || outages[0].Cause != job.ClassUnreachable || !outages[0].Started.Equal(opened.OpenedAt) {
 			b.Errorf("outages %+v, %v", outages, err)
 		}
-		b.wantLog(slog.LevelInfo, "Plex works again")
+		b.wantLog(slog.LevelInfo, "Plex is back")
 	})
 }
 

@@ -79,7 +79,7 @@ type folder struct{ section, path string }
 type vanishedError struct{ key string }
 
 func (e *vanishedError) Error() string {
-	return "the item is no longer in Plex under its old key, looking it up anew"
+	return "the item is no longer in Plex under its old key; matching it again"
 }
 
 // planner turns scenes into plans. It asks Stash, Plex and the store, and changes
@@ -316,7 +316,7 @@ func (p *planner) load(ctx context.Context, all []*plan) {
 		case x.over():
 		case x.scene == nil:
 			x.err = &job.Error{Class: job.ClassStashUnreachable, Op: "ask Stash for " + x.job.Subject.String(),
-				Err: errors.New("the answer left it out")}
+				Err: errors.New("Stash left it out of its answer")}
 		default:
 			if why := p.skip(x.scene); why != "" {
 				x.verdict = job.Unchanged
@@ -407,7 +407,7 @@ func (p *planner) merge(ctx context.Context, all []*plan) {
 			base, intent, err := decodeBase(t.old)
 			if err != nil {
 				// Only the memory is lost, not the item: as if never written.
-				p.log.Warn(fmt.Sprintf("item %s: its stored state cannot be read and is begun anew: %v", t.hit.Key, err))
+				p.log.Warn(fmt.Sprintf("item %s: its stored state cannot be read, so it was reset: %v", t.hit.Key, err))
 				base, intent = merge.Base{}, merge.Base{}
 			}
 			t.base = base

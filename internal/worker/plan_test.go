@@ -643,7 +643,7 @@ func TestScenesThatCouldNotBeMatchedComeBackWhenTheSettingsChange(t *testing.T) 
 		if run.Done != 1 || run.Retry != 1 || run.Dead != 0 {
 			b.Errorf("run %+v\n%s", run, b.log)
 		}
-		b.wantLog(slog.LevelInfo, "2 scenes are looked for again")
+		b.wantLog(slog.LevelInfo, "looking for 2 scenes again")
 		if l := b.letters(); len(l) != 1 || l[0].Subject != job.Scene(refused) {
 			b.Errorf("letters %+v", l)
 		}
@@ -707,7 +707,7 @@ func TestAPlexWithoutALibraryOfMoviesSaysSo(t *testing.T) {
 		scene := b.scene("a.mp4", simstash.Scene{Title: "A"})
 		b.event(scene)
 		b.drain()
-		b.wantLog(slog.LevelError, "no library for movies")
+		b.wantLog(slog.LevelError, "no movie library")
 		if j := b.job(scene); j.Attempt+j.Missing != 0 {
 			b.Errorf("job %+v", j)
 		}

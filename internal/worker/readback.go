@@ -131,7 +131,7 @@ func (d *drain) readBack(ctx context.Context) error {
 			read = append(read, r)
 		}
 		if len(read) == 0 {
-			d.log.Debug(fmt.Sprintf("What was written could not be read back: %v", errs[keys[0]]))
+			d.log.Debug(fmt.Sprintf("Could not read back what was written: %v", errs[keys[0]]))
 			return nil
 		}
 		if err := server.SaveRead(ctx, read...); err != nil {

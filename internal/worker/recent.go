@@ -96,10 +96,10 @@ func (c *comparer) queueRecent(ctx context.Context) error {
 			return err
 		}
 		if len(scenes) > 0 {
-			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run began", plural(len(scenes), "scene", "scenes")))
+			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run started", plural(len(scenes), "scene", "scenes")))
 		}
 		for _, sub := range shown {
-			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run began", sub))
+			c.log.Debug(fmt.Sprintf("%s changed in Stash without an event, or since the last run started", sub))
 		}
 	}
 	return writeMeta(ctx, c.notes, metaRecent, now.Unix())

@@ -13,7 +13,7 @@ func (p *planner) skip(s *Scene) string {
 	case p.opt.OnlyOrganized && !s.Organized:
 		return "is not organized, and onlyOrganized is on"
 	case s.Meta.Empty():
-		return "has no metadata yet, which changes nothing in Plex"
+		return "has no metadata yet, so nothing changes in Plex"
 	}
 	for _, t := range s.Meta.Tags {
 		if p.exclude.Has(t.ID, t.Name) {

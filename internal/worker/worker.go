@@ -120,7 +120,7 @@ func New(d Deps, o Options) *Worker {
 
 // ErrRunning says that another process is draining the queue. It is not a
 // failure: that process takes the new jobs too.
-var ErrRunning = errors.New("another drain is running, it takes these jobs too")
+var ErrRunning = errors.New("another run is in progress and will pick up these jobs")
 
 // take takes the drain lock, for whatever must not run beside a drain. It returns
 // ErrRunning if another process has it.
