@@ -164,7 +164,7 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 			[]string{"Plex: ask Plex who it is: ", "Is Plex running"}},
 		{"Plex starts", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Maintenance = true }) }, simstash.LevelError,
 			[]string{"answered 503. Plex is starting"}},
-		{"a wrong token", map[string]any{"plexToken": token + "x"}, func(*world) {}, simstash.LevelError, []string{"Token: ", "set plexToken anew"}},
+		{"a wrong token", map[string]any{"plexToken": token + "x"}, func(*world) {}, simstash.LevelError, []string{"Token: ", "sign in again on PlexSync's page"}},
 		{"another's token", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.NotOwner = true }) }, simstash.LevelError,
 			[]string{"it is not the owner's"}},
 		{"an unknown library", map[string]any{"plexLibraries": "Flims"}, func(*world) {}, simstash.LevelError, []string{`no movie library "Flims"; it has "Films"`}},
