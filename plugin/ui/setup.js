@@ -92,15 +92,18 @@
       null,
       h(SignIn, { onDone: next }),
       h(
-        B.Button,
-        {
-          variant: "link",
-          className: "plexsync-other-way",
-          "aria-expanded": byHand,
-          "aria-controls": byHand ? "plexsync-by-hand" : undefined,
-          onClick: () => setByHand(!byHand),
-        },
-        "Enter an address and token instead",
+        "div",
+        null,
+        h(
+          B.Button,
+          {
+            variant: "link",
+            "aria-expanded": byHand,
+            "aria-controls": byHand ? "plexsync-by-hand" : undefined,
+            onClick: () => setByHand(!byHand),
+          },
+          "Enter an address and token instead",
+        ),
       ),
       byHand && form,
     );

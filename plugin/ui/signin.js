@@ -234,6 +234,16 @@
   const answersIn = (a) =>
     a.seconds === null ? "answers" : "answers in " + Math.max(1, Math.round(a.seconds * 1000)).toLocaleString() + " ms";
 
+  /** @param {{ address: SignInAddress }} props */
+  const AddressLine = ({ address: a }) =>
+    h(
+      Fragment,
+      null,
+      h("span", { className: "plexsync-url" }, a.url),
+      " ",
+      h("span", { className: "plexsync-tick" }, answersIn(a) + ", " + quality(a)),
+    );
+
   /** @param {{ all: SignInAddress[], title: string }} props */
   const Tried = ({ all, title }) =>
     all.length
@@ -259,7 +269,7 @@
     const id = "plexsync-server-" + s.machine;
     const about = [
       s.version ? "Plex " + shortVersion(s.version) : "",
-      s.current ? "used now" : s.owned ? "yours" : s.owner ? "shared by " + s.owner : "shared with you",
+      s.current ? "used now" : s.owned ? "yours" : "", // of others' servers the message says so
     ].filter(Boolean);
     return h(
       "div",
@@ -280,14 +290,7 @@
         h(
           "div",
           { id: id + "-about" },
-          chosen
-            ? h(
-                Fragment,
-                null,
-                h("span", { className: "plexsync-url" }, chosen.url),
-                h("span", { className: "plexsync-tick" }, answersIn(chosen) + ", " + quality(chosen)),
-              )
-            : sentence(s.message),
+          chosen ? !(on && others) && h(AddressLine, { address: chosen }) : sentence(s.message),
         ),
         on &&
           usable.length > 1 &&
@@ -311,7 +314,7 @@
                     type: "radio",
                     name: id + "-address",
                     id: id + "-address-" + i,
-                    label: a.url + " (" + answersIn(a) + ", " + quality(a) + ")",
+                    label: h(AddressLine, { address: a }),
                     checked: a === chosen,
                     onChange: () => choose(s.machine, a.url),
                   }),
@@ -377,7 +380,7 @@
         "fieldset",
         { className: "plexsync-servers" },
         h("legend", { className: "sr-only" }, "Your servers"),
-        answer.servers.map((s) =>
+        [...answer.servers.filter((s) => s.usable), ...answer.servers.filter((s) => !s.usable)].map((s) =>
           h(Server, {
             key: s.machine,
             server: s,

@@ -262,7 +262,6 @@ const flows = {
     await other.getByRole("button", { name: "Use Home", exact: true }).click();
     await says("Signed in. Home at https://localhost", other);
     await does("check-settings");
-    // A third that looks at the set-up goes on by itself.
   },
 
   // A token that was revoked: the page says so, with the button, and what waited goes on.
@@ -301,6 +300,7 @@ const flows = {
     await says("You are signed in.");
     await page.getByText("What was tried").click();
     await button("1 other address answers").click();
+    await page.getByRole("radio", { name: /^http:/ }).waitFor();
     await shows("phone-signin-servers");
     await accessible("servers on a phone");
     await button("Use Home").click();
