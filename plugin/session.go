@@ -135,13 +135,13 @@ func (p *process) wakeIfNeeded(ctx context.Context, db *store.Store, compareEver
 	if err != nil {
 		return
 	}
-	awaits, err := db.Awaits(ctx)
+	missing, err := db.AnyMissing(ctx)
 	if err != nil {
 		return
 	}
 	compare, err := nextCompare(ctx, db, compareEvery)
 	due := !compare.IsZero() && !compare.After(time.Now())
-	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || awaits || due) {
+	if err == nil && (c.Queued > 0 || b.State == job.BreakerOpen || missing || due) {
 		p.wake()
 	}
 }

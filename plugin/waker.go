@@ -108,7 +108,7 @@ func runWaker(stdin io.Reader) int {
 		// A drain that left jobs behind a moment ago has seen us alive, and so has a hook
 		// that the database did not let write.
 		s, err := w.Look(ctx)
-		if why != waker.NothingWaits || err == nil && (s.Gone || !s.Draining && s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Awaits) {
+		if why != waker.NothingWaits || err == nil && (s.Gone || !s.Draining && s.Counts.Queued == 0 && s.Breaker.Closed() && !s.Missing) {
 			return 0
 		}
 	}
@@ -238,7 +238,7 @@ func nextCompare(ctx context.Context, db *store.Store, every time.Duration) (tim
 
 // awaits sets whether scenes wait to turn up in Plex, and when it was last asked.
 func awaits(ctx context.Context, db *store.Store, s *waker.State) (err error) {
-	if s.Awaits, err = db.Awaits(ctx); err != nil || !s.Awaits {
+	if s.Missing, err = db.AnyMissing(ctx); err != nil || !s.Missing {
 		return err
 	}
 	current, err := db.Current(ctx)

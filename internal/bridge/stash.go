@@ -6,6 +6,7 @@ package bridge
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
@@ -38,6 +39,15 @@ func (s stashSide) SceneIDs(ctx context.Context, sub job.Subject, page func([]in
 
 func (s stashSide) AllScenes(ctx context.Context, after int64, page func([]worker.Scene) error) error {
 	return s.Client.AllScenes(ctx, after, func(found []stash.Scene) error { return page(s.scenes(found)) })
+}
+
+func (s stashSide) SubjectsUpdatedSince(ctx context.Context, then time.Time) ([]worker.Updated, error) {
+	found, err := s.Client.SubjectsUpdatedSince(ctx, then)
+	changed := make([]worker.Updated, len(found))
+	for i, f := range found {
+		changed[i] = worker.Updated(f)
+	}
+	return changed, err
 }
 
 func (s stashSide) ScenesByBasename(ctx context.Context, name string) ([]worker.Scene, error) {

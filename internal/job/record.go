@@ -144,21 +144,21 @@ const (
 // Run is the summary of one drain. Its counts are of attempts at scenes: a whole library,
 // or a tag whose scenes are queued, is no scene.
 type Run struct {
-	Token     string    `json:"-"`
-	Started   time.Time `json:"started"`
-	Ended     time.Time `json:"ended,omitzero"`
-	Done      int       `json:"done"`
-	Unchanged int       `json:"unchanged"`
-	Retry     int       `json:"retry"`
-	Waiting   int       `json:"waiting"`
-	Dead      int       `json:"dead"`
-	Gone      int       `json:"gone"`
+	Token     string
+	Started   time.Time
+	Ended     time.Time
+	Done      int
+	Unchanged int
+	Retry     int
+	Waiting   int
+	Dead      int
+	Gone      int
 	// Writes counts the requests that changed something in Plex.
-	Writes int `json:"writes"`
+	Writes int
 	// Cause is "" where it was not recorded.
-	Cause Cause `json:"cause"`
+	Cause Cause
 	// Note says why the run ended before the queue was empty; "" if it did not.
-	Note string `json:"note,omitempty"`
+	Note string
 }
 
 // Processed is the number of attempts at scenes in the run.
@@ -196,20 +196,20 @@ type Begun struct {
 // Counts is the state of the queue at one moment.
 type Counts struct {
 	// Queued jobs in all, leased ones included.
-	Queued int `json:"queued"`
+	Queued int
 	// Due now and not leased.
-	Due int `json:"due"`
+	Due int
 	// Leased: being worked.
-	Leased int `json:"leased"`
+	Leased int
 	// Waiting for a later time.
-	Waiting int `json:"waiting"`
+	Waiting int
 	// NextDue is the earliest due time of the waiting jobs, zero if none waits.
-	NextDue time.Time `json:"next_due,omitzero"`
+	NextDue time.Time
 	// Dead letters that need a person's review.
-	Dead int `json:"dead"`
+	Dead int
 	// NotInPlex and Joined are dead letters of these classes, which need none.
-	NotInPlex int `json:"not_in_plex"`
-	Joined    int `json:"joined"`
+	NotInPlex int
+	Joined    int
 }
 
 // Which selects dead letters; the zero value selects all.

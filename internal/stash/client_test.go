@@ -394,6 +394,37 @@ func TestRecentScenesAreFoundInEveryTimeZone(t *testing.T) {
 	}
 }
 
+// TestSubjectsUpdatedSinceSortsOutZones, and what was only created.
+func TestSubjectsUpdatedSinceSortsOutZones(t *testing.T) {
+	then := time.Date(2024, 5, 6, 12, 0, 0, 0, time.UTC)
+	c, f := dial(t, func(w http.ResponseWriter, _ *http.Request, body string) {
+		if !strings.Contains(body, `"2024-05-05T23:00:00Z"`) {
+			t.Errorf("asked %s", body)
+		}
+		io.WriteString(w, `{"data":{
+			"performers":{"of":[{"id":"1","created_at":"2020-01-01T00:00:00Z","updated_at":"2024-05-06T11:59:59Z"},
+				{"id":"2","created_at":"2020-01-01T00:00:00Z","updated_at":"2024-05-06T02:00:00-10:00"}]},
+			"studios":{"of":[{"id":"3","created_at":"2024-05-06T13:00:00Z","updated_at":"2024-05-06T15:00:00+02:00"}]},
+			"tags":{"of":[{"id":"4","created_at":"2024-05-06T13:00:00Z","updated_at":"2024-05-06T13:00:01Z"}]},
+			"groups":{"of":[]}}}`)
+	})
+	got, err := c.SubjectsUpdatedSince(t.Context(), then.Add(300*time.Millisecond))
+	var subjects []string
+	for _, u := range got {
+		subjects = append(subjects, fmt.Sprint(u.Subject, " ", u.At.Unix()-then.Unix()))
+	}
+	if want := []string{"performer 2 0", "tag 4 3601"}; err != nil || !slices.Equal(subjects, want) || len(f.asked) != 1 {
+		t.Errorf("%q, %v, %d requests", subjects, err, len(f.asked))
+	}
+	for _, answer := range []string{`{}`, `{"performers":{"of":[]},"studios":{"of":[]},"tags":{"of":[]}}`,
+		`{"performers":{"of":[]},"studios":{"of":[]},"tags":{"of":[{"id":"-1","created_at":"2024-05-06T13:00:00Z","updated_at":"2024-05-06T13:00:01Z"}]},"groups":{"of":[]}}`} {
+		c, _ := dial(t, func(w http.ResponseWriter, _ *http.Request, _ string) { io.WriteString(w, `{"data":`+answer+`}`) })
+		if got, err := c.SubjectsUpdatedSince(t.Context(), then); err == nil {
+			t.Errorf("%s passes for %v", answer, got)
+		}
+	}
+}
+
 func TestScenesByBasenameTakesOnlyTheWholeName(t *testing.T) {
 	file := func(id int, paths ...string) string {
 		var files []string
@@ -564,21 +595,22 @@ func TestWhoHasNoCookieTakesNone(t *testing.T) {
 func calls(ctx context.Context, c *Client) map[string]func() error {
 	none := func([]int64) error { return nil }
 	return map[string]func() error{
-		"State":            func() error { _, err := c.State(ctx); return err },
-		"APIKey":           func() error { _, err := c.APIKey(ctx); return err },
-		"Scenes":           func() error { _, _, err := c.Scenes(ctx, []int64{1}); return err },
-		"SceneIDs":         func() error { return c.SceneIDs(ctx, job.KindGroup, 1, none) },
-		"UpdatedSince":     func() error { return c.UpdatedSince(ctx, time.Time{}, func([]int64, []time.Time) error { return nil }) },
-		"AllScenes":        func() error { return c.AllScenes(ctx, 0, func([]Scene) error { return nil }) },
-		"ScenesByBasename": func() error { _, err := c.ScenesByBasename(ctx, "a.mp4"); return err },
-		"RunTask":          func() error { _, err := c.RunTask(ctx, "", nil); return err },
-		"SceneCount":       func() error { _, err := c.SceneCount(ctx); return err },
-		"NewestUpdate":     func() error { _, err := c.NewestUpdate(ctx); return err },
-		"Tasks":            func() error { _, err := c.Tasks(ctx); return err },
-		"TagNames":         func() error { _, err := c.TagNames(ctx, []string{"69"}); return err },
-		"Folders":          func() error { _, err := c.Folders(ctx); return err },
-		"RunOperation":     func() error { return c.RunOperation(ctx, map[string]any{}) },
-		"Cover":            func() error { _, err := c.Cover(ctx, "http://h/scene/1/screenshot", ""); return err },
+		"State":                func() error { _, err := c.State(ctx); return err },
+		"APIKey":               func() error { _, err := c.APIKey(ctx); return err },
+		"Scenes":               func() error { _, _, err := c.Scenes(ctx, []int64{1}); return err },
+		"SceneIDs":             func() error { return c.SceneIDs(ctx, job.KindGroup, 1, none) },
+		"UpdatedSince":         func() error { return c.UpdatedSince(ctx, time.Time{}, func([]int64, []time.Time) error { return nil }) },
+		"SubjectsUpdatedSince": func() error { _, err := c.SubjectsUpdatedSince(ctx, time.Time{}); return err },
+		"AllScenes":            func() error { return c.AllScenes(ctx, 0, func([]Scene) error { return nil }) },
+		"ScenesByBasename":     func() error { _, err := c.ScenesByBasename(ctx, "a.mp4"); return err },
+		"RunTask":              func() error { _, err := c.RunTask(ctx, "", nil); return err },
+		"SceneCount":           func() error { _, err := c.SceneCount(ctx); return err },
+		"NewestUpdate":         func() error { _, err := c.NewestUpdate(ctx); return err },
+		"Tasks":                func() error { _, err := c.Tasks(ctx); return err },
+		"TagNames":             func() error { _, err := c.TagNames(ctx, []string{"69"}); return err },
+		"Folders":              func() error { _, err := c.Folders(ctx); return err },
+		"RunOperation":         func() error { return c.RunOperation(ctx, map[string]any{}) },
+		"Cover":                func() error { _, err := c.Cover(ctx, "http://h/scene/1/screenshot", ""); return err },
 	}
 }
 

@@ -68,6 +68,14 @@ const newestQuery = `query {
 	findScenes(filter: {per_page: 1, sort: "updated_at", direction: DESC}) { scenes { id updated_at } }
 }`
 
+// recentQuery asks for what scenes show, all four kinds in one request.
+const recentQuery = `query ($since: TimestampCriterionInput!) {
+	performers: findPerformers(performer_filter: {updated_at: $since}, filter: {per_page: -1}) { of: performers { id created_at updated_at } }
+	studios: findStudios(studio_filter: {updated_at: $since}, filter: {per_page: -1}) { of: studios { id created_at updated_at } }
+	tags: findTags(tag_filter: {updated_at: $since}, filter: {per_page: -1}) { of: tags { id created_at updated_at } }
+	groups: findGroups(group_filter: {updated_at: $since}, filter: {per_page: -1}) { of: groups { id created_at updated_at } }
+}`
+
 const runTaskMutation = `mutation ($description: String!, $args: Map!) {
 	runPluginTask(plugin_id: "plexsync", description: $description, args_map: $args)
 }`

@@ -402,6 +402,55 @@ func (c *Client) UpdatedSince(ctx context.Context, then time.Time, page func(ids
 	})
 }
 
+// Updated is a performer, studio, tag or group, and when it was changed last, to the
+// second.
+type Updated struct {
+	Subject job.Subject
+	At      time.Time
+}
+
+// SubjectsUpdatedSince returns the performers, studios, tags and groups that were changed
+// at or after then, to the second, in one request. Those that were created in the second
+// of their last change are left out: a scene that shows one was updated after that.
+func (c *Client) SubjectsUpdatedSince(ctx context.Context, then time.Time) ([]Updated, error) {
+	const op = "ask Stash for recent performers, studios, tags and groups"
+	then = then.Truncate(time.Second)
+	// More is asked for, for the reason that UpdatedSince has.
+	vars := map[string]any{"since": map[string]any{
+		"value": then.Add(-zones).UTC().Format(time.RFC3339), "modifier": "GREATER_THAN",
+	}}
+	type found struct {
+		Of []struct {
+			ID        id
+			CreatedAt time.Time `json:"created_at"`
+			UpdatedAt time.Time `json:"updated_at"`
+		}
+	}
+	var out struct{ Performers, Studios, Tags, Groups *found }
+	if err := c.query(ctx, op, recentQuery, vars, &out); err != nil {
+		return nil, err
+	}
+	var changed []Updated
+	for _, kind := range []struct {
+		of    job.Kind
+		found *found
+	}{{job.KindPerformer, out.Performers}, {job.KindStudio, out.Studios}, {job.KindTag, out.Tags}, {job.KindGroup, out.Groups}} {
+		if kind.found == nil || kind.found.Of == nil {
+			return nil, c.fail(ctx, op, errAnswer)
+		}
+		for _, o := range kind.found.Of {
+			u := Updated{job.Subject{Kind: kind.of, ID: int64(o.ID)}, o.UpdatedAt}
+			if u.Subject.Validate() != nil {
+				return nil, c.fail(ctx, op, errAnswer)
+			}
+			if !u.At.Before(then) && u.At.Unix() != o.CreatedAt.Unix() {
+				changed = append(changed, u)
+			}
+		}
+	}
+	return changed, nil
+}
+
 // SceneCount is how many scenes Stash has.
 func (c *Client) SceneCount(ctx context.Context) (int, error) {
 	return c.count(ctx, "ask Stash how many scenes it has", nil)

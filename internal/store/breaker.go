@@ -73,14 +73,14 @@ func (s *Store) UpdateBreaker(ctx context.Context, now time.Time, system job.Sys
 
 // Outage is a time in which a system could not be used.
 type Outage struct {
-	System  job.System `json:"system"`
-	Started time.Time  `json:"started"`
+	System  job.System
+	Started time.Time
 	// Ended is zero while it lasts.
-	Ended   time.Time `json:"ended,omitzero"`
-	Cause   job.Class `json:"cause"`
-	Message string    `json:"message"`
+	Ended   time.Time
+	Cause   job.Class
+	Message string
 	// Waited is how many jobs waited when it ended.
-	Waited int `json:"waited"`
+	Waited int
 }
 
 // Outages lists the newest outages first.

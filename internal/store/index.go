@@ -201,9 +201,9 @@ func (s *Store) TurnedUp(ctx context.Context, now time.Time) (int, error) {
 	return n, err
 }
 
-// Awaits reports whether scenes wait to turn up in Plex, as jobs or as dead
+// AnyMissing reports whether scenes wait to turn up in Plex, as jobs or as dead
 // letters.
-func (s *Store) Awaits(ctx context.Context) (bool, error) {
+func (s *Store) AnyMissing(ctx context.Context) (bool, error) {
 	var any bool
 	err := s.db.QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM missing)`).Scan(&any)
 	return any, s.explain(err)

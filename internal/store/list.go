@@ -54,15 +54,16 @@ const (
 // above, or "" for all. Sorted by due (the default), id (the subject's), attempt or
 // first_event.
 func (s *Store) ListJobs(ctx context.Context, now time.Time, state string, l List) (jobs []job.Job, total int, err error) {
-	cond, args := `1`, []any{ms(now), ms(now.Add(maxAhead))}
+	cond, args := `1`, []any(nil)
+	soon, ahead := ms(now), ms(now.Add(maxAhead))
 	switch state {
 	case "":
 	case JobsDue:
-		cond = due
+		cond, args = due, []any{soon, ahead}
 	case JobsLeased:
 		cond = `lease IS NOT NULL`
 	case JobsWaiting:
-		cond = `lease IS NULL AND due_at > ?1 AND due_at <= ?2`
+		cond, args = `lease IS NULL AND due_at > ? AND due_at <= ?`, []any{soon, ahead}
 	default:
 		return nil, 0, fmt.Errorf("show %q: must be one of due, leased, waiting", state)
 	}
@@ -71,15 +72,14 @@ func (s *Store) ListJobs(ctx context.Context, now time.Time, state string, l Lis
 		return nil, 0, err
 	}
 	if l.Search != "" {
-		cond += ` AND (last_error LIKE ?3 ESCAPE '\' OR last_class LIKE ?3 ESCAPE '\' OR kind || ' ' || subject_id LIKE ?3 ESCAPE '\')`
+		cond += ` AND (last_error LIKE ? ESCAPE '\' OR last_class LIKE ? ESCAPE '\' OR kind || ' ' || subject_id LIKE ? ESCAPE '\')`
+		args = append(args, l.like(), l.like(), l.like())
 	}
-	args = append(args, l.like())
-	// Always true: it names every argument, which the driver insists on.
-	from := ` FROM job WHERE (?1 < ?2 OR ?3) AND ` + cond
-	page := append(args, l.Limit, l.Offset)
+	from := ` FROM job WHERE ` + cond
+	page := append(slices.Clone(args), l.Limit, l.Offset)
 	if l.Search != "" {
 		// A search has to read every row. Once, then, for the rows and their number.
-		from = ` FROM job JOIN (SELECT id AS hit, count(*) OVER () AS hits` + from + ` ORDER BY ` + order + ` LIMIT ?4 OFFSET ?5) ON id = hit`
+		from = ` FROM job JOIN (SELECT id AS hit, count(*) OVER () AS hits` + from + ` ORDER BY ` + order + ` LIMIT ? OFFSET ?) ON id = hit`
 		rows, err := s.db.QueryContext(ctx, `SELECT `+jobColumns+`, hits`+from+` ORDER BY `+order, page...)
 		if err != nil {
 			return nil, 0, s.explain(err)
@@ -95,12 +95,12 @@ func (s *Store) ListJobs(ctx context.Context, now time.Time, state string, l Lis
 		if err := rows.Err(); err != nil || len(jobs) > 0 || l.Offset == 0 {
 			return jobs, total, s.explain(err)
 		}
-		from = ` FROM job WHERE (?1 < ?2 OR ?3) AND ` + cond // behind the end: only the number is left to tell
+		from = ` FROM job WHERE ` + cond // behind the end: only the number is left to tell
 	}
 	if err := s.db.QueryRowContext(ctx, `SELECT count(*)`+from, args...).Scan(&total); err != nil || l.Search != "" {
 		return nil, total, s.explain(err)
 	}
-	jobs, err = queryJobs(ctx, s.db, `SELECT `+jobColumns+from+` ORDER BY `+order+` LIMIT ?4 OFFSET ?5`, page...)
+	jobs, err = queryJobs(ctx, s.db, `SELECT `+jobColumns+from+` ORDER BY `+order+` LIMIT ? OFFSET ?`, page...)
 	return jobs, total, s.explain(err)
 }
 

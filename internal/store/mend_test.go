@@ -640,8 +640,8 @@ func TestADatabaseOfTodayOpensUnchanged(t *testing.T) {
 	if err != nil || len(parts) != 1 || parts[0].Key != "1001" || parts[0].Duration != time.Minute {
 		t.Errorf("parts %+v, %v", parts, err)
 	}
-	if awaits, err := s.Awaits(ctx); err != nil || !awaits {
-		t.Errorf("awaits %v, %v", awaits, err)
+	if missing, err := s.AnyMissing(ctx); err != nil || !missing {
+		t.Errorf("missing %v, %v", missing, err)
 	}
 	for key, want := range map[string]string{"client_id": "plexsync-fixture", MetaMachine: "machine-1"} {
 		if got, err := s.Meta(ctx, key); err != nil || got != want {

@@ -56,9 +56,6 @@ type Store struct {
 	SetAside string
 }
 
-// Dir is the data folder.
-func (s *Store) Dir() string { return s.dir }
-
 // at marks a point at which a killed process must leave nothing that the next one cannot
 // put right.
 func (s *Store) at(point string) {

@@ -27,9 +27,9 @@ type State struct {
 	Breaker  job.Breaker // Plex's
 	// Draining: a drain is at work.
 	Draining bool
-	// Awaits: scenes wait to turn up in Plex, perhaps as dead letters only. Looked is
+	// Missing: scenes wait to turn up in Plex, perhaps as dead letters only. Looked is
 	// when Plex was last asked for what is new there.
-	Awaits bool
+	Missing bool
 	Looked time.Time
 	// Compare is when the whole library is to be compared; zero if never. A time to
 	// come is no reason to stay.
@@ -403,7 +403,7 @@ func (w *Waker) next(s State, now time.Time) (at time.Time) {
 			at = t
 		}
 	}
-	if s.Awaits && s.Counts.Queued == 0 {
+	if s.Missing && s.Counts.Queued == 0 {
 		sooner(latest(s.Looked.Add(awaitEvery), w.awaited.Add(awaitRetry)))
 	}
 	if s.work(now) > 0 {

@@ -316,7 +316,7 @@ func TestManyDueTimesDoNotCostATaskEach(t *testing.T) {
 func TestWhatPlexLacksIsLookedForNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := ready(0, 0)
-		f.state = State{Awaits: true, Looked: time.Now()}
+		f.state = State{Missing: true, Looked: time.Now()}
 		f.onLook = func(f *fake) {
 			if f.awaits == 10 { // it has turned up
 				f.awaits++
@@ -330,7 +330,7 @@ func TestWhatPlexLacksIsLookedForNowAndThen(t *testing.T) {
 		}
 		// Whoever mends a path rule need not click.
 		f = ready(0, 0)
-		f.state = State{Awaits: true, Looked: time.Now().Add(24 * time.Hour)}
+		f.state = State{Missing: true, Looked: time.Now().Add(24 * time.Hour)}
 		mended := time.Now().Add(time.Hour)
 		f.onLook = func(f *fake) {
 			if time.Now().After(mended) {

@@ -58,6 +58,8 @@ type bench struct {
 
 	// What the next worker is made with.
 	opt worker.Options
+	// lost: no hook gets to the queue.
+	lost bool
 	// photos: performers carry the address of their photo.
 	photos bool
 	// queue stands between the worker and the store; nil = nothing does.
@@ -144,7 +146,7 @@ func (b *bench) hook(ctx context.Context, document []byte) error {
 	}
 	kind, _, _ := strings.Cut(in.Hook.Type, ".")
 	sub := job.Subject{Kind: job.Kind(strings.ToLower(kind)), ID: in.Hook.ID}
-	if !sub.Kind.Valid() {
+	if !sub.Kind.Valid() || b.lost {
 		return nil
 	}
 	return b.db.Enqueue(ctx, time.Now(), job.PriorityEvent, sub)

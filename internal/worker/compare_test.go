@@ -155,6 +155,78 @@ func TestTheNextDrainFindsWhatNoEventTold(t *testing.T) {
 	})
 }
 
+// TestTheNextDrainFindsWhatScenesShow, if the hook of a performer, studio, tag or group
+// was lost. Those whose event was worked, or waits, are not worked again.
+func TestTheNextDrainFindsWhatScenesShow(t *testing.T) {
+	renames := map[string]struct {
+		mutation       string
+		field, arrives string
+	}{
+		"performer": {`mutation { performerUpdate(input: {id: 1, name: "Joan"}) { id } }`, "actor", "Joan"},
+		"studio":    {`mutation { studioUpdate(input: {id: 1, name: "Pier"}) { id } }`, "studio", "Pier"},
+		"tag":       {`mutation { tagUpdate(input: {id: 1, name: "Ocean"}) { id } }`, "genre", "Ocean"},
+		"group":     {`mutation { groupUpdate(input: {id: 1, name: "Part two"}) { id } }`, "collection", "Part two"},
+	}
+	for kind, c := range renames {
+		t.Run(kind, func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.opt.Merge.CollectGroups, b.opt.Merge.CollectStudio = true, false
+				_, item := b.film("a.mp4", simstash.Scene{
+					Title:        "One",
+					PerformerIDs: []int64{b.stash.AddPerformer(simstash.Performer{Name: "Jane"})},
+					StudioID:     b.stash.AddStudio(simstash.Studio{Name: "Harbor"}),
+					TagIDs:       []int64{b.stash.AddTag(simstash.Tag{Name: "Sea"})},
+					Groups:       []simstash.SceneGroup{{GroupID: b.stash.AddGroup(simstash.Group{Name: "Part one"})}},
+				})
+				b.syncAll()
+				time.Sleep(time.Hour)
+				b.drain()
+
+				b.lost = true
+				time.Sleep(time.Hour)
+				b.mutate(c.mutation, nil)
+				time.Sleep(time.Minute)
+				b.drain()
+				b.shows(item, map[string]string{c.field: c.arrives})
+				b.lost = false
+				for what, wait := range map[string]time.Duration{"soon": 3 * time.Second, "later": time.Hour} {
+					time.Sleep(wait)
+					if run := b.drain(); run.Processed() != 0 {
+						b.Errorf("worked again %s: %+v", what, run)
+					}
+				}
+				b.mutate(strings.Replace(c.mutation, `name: "`, `name: "The `, 1), nil)
+				time.Sleep(2 * time.Second)
+				if run := b.drain(); run.Processed() != 2 { // the event, and its scene
+					b.Errorf("with its event: %+v", run)
+				}
+				time.Sleep(time.Second)
+				if run := b.drain(); run.Processed() != 0 {
+					b.Errorf("worked again after its event: %+v", run)
+				}
+			})
+		})
+	}
+}
+
+// TestManyThatScenesShowAreLookedAtOnce: rather the whole library than each of them.
+func TestManyThatScenesShowAreLookedAtOnce(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.films()
+		for i := range 600 {
+			b.stash.AddTag(simstash.Tag{Name: fmt.Sprint("Tag ", i), CreatedAt: time.Now().Add(-time.Hour), UpdatedAt: time.Now().Add(time.Minute)})
+		}
+		time.Sleep(2 * time.Minute)
+		if run := b.drain(); run.Processed() != 5 {
+			b.Errorf("instead of the library: %+v", run)
+		}
+		time.Sleep(time.Minute)
+		if run := b.drain(); run.Processed() != 0 {
+			b.Errorf("worked again: %+v", run)
+		}
+	})
+}
+
 // TestAClockThatWasSetBackDoesNotStopTheLook.
 func TestAClockThatWasSetBackDoesNotStopTheLook(t *testing.T) {
 	inBubble(t, func(b *bench) {

@@ -105,8 +105,10 @@ type drain struct {
 	lastLog  time.Time
 	// lastSaved is when the run's row was stored last, for whoever watches it.
 	lastSaved time.Time
-	fatal     error
-	cancel    func()
+	// fanned are the performers, studios, tags and groups whose scenes were queued.
+	fanned fannedOut
+	fatal  error
+	cancel func()
 }
 
 func (w *Worker) newDrain() *drain {
@@ -337,6 +339,13 @@ func (d *drain) meet(ctx context.Context) error {
 func (d *drain) end(ctx context.Context, unlessDue bool) (bool, error) {
 	d.run.Ended = d.now()
 	d.run.Writes = d.plex.Writes()
+	d.mu.Lock()
+	fanned := d.fanned
+	d.fanned = nil
+	d.mu.Unlock()
+	if err := noteFannedOut(ctx, d.notes, fanned); err != nil {
+		return false, err
+	}
 	return d.jobs.EndDrain(ctx, d.run.Ended, d.run, unlessDue)
 }
 
@@ -372,6 +381,14 @@ func (d *drain) conclude(ctx context.Context, x *plan) job.Ended {
 	e, err := d.guard.conclude(ctx, x)
 	if err != nil {
 		d.abort(err)
+	}
+	if x.job.Subject.Kind != job.KindScene && (e.Outcome.Verdict == job.Done || e.Outcome.Verdict == job.Unchanged) {
+		d.mu.Lock()
+		if d.fanned == nil {
+			d.fanned = fannedOut{}
+		}
+		d.fanned[x.job.Subject.String()] = x.at.Unix()
+		d.mu.Unlock()
 	}
 	return e
 }
@@ -511,8 +528,8 @@ func (d *drain) lookForMissing(ctx context.Context) error {
 		return nil
 	}
 	d.awaited = true
-	awaits, err := d.jobs.Awaits(ctx)
-	if err != nil || !awaits {
+	missing, err := d.jobs.AnyMissing(ctx)
+	if err != nil || !missing {
 		return err
 	}
 	f, due, err := d.catalogue.overdue(ctx)

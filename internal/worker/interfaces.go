@@ -57,7 +57,7 @@ type Jobs interface {
 	Wake(ctx context.Context, now time.Time, classes ...job.Class) (int, error)
 	Revive(ctx context.Context, now time.Time, w job.Which) (int, error)
 	TurnedUp(ctx context.Context, now time.Time) (int, error)
-	Awaits(ctx context.Context) (bool, error)
+	AnyMissing(ctx context.Context) (bool, error)
 	LiveScenes(ctx context.Context, after, last int64) ([]int64, error)
 	Job(ctx context.Context, sub job.Subject) (job.Job, bool, error)
 }
@@ -148,6 +148,13 @@ type Cover struct {
 	NotModified, Placeholder bool
 }
 
+// Updated is a performer, studio, tag or group, and when Stash says that it was changed
+// last, to the second.
+type Updated struct {
+	Subject job.Subject
+	At      time.Time
+}
+
 // Stash is what the worker needs of Stash; none of it writes. Its errors carry a class.
 type Stash interface {
 	// Scenes returns the scenes with these ids, at most a batch of them, and which
@@ -166,6 +173,9 @@ type Stash interface {
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
 	// at or after then, and when each was.
 	UpdatedSince(ctx context.Context, then time.Time, page func(ids []int64, updated []time.Time) error) error
+	// SubjectsUpdatedSince returns the performers, studios, tags and groups that were
+	// changed at or after then, and not created in that second.
+	SubjectsUpdatedSince(ctx context.Context, then time.Time) ([]Updated, error)
 	// ScenesByBasename returns the scenes that have a file of this name, and with their
 	// Err those that may, but cannot be read.
 	ScenesByBasename(ctx context.Context, name string) ([]Scene, error)

@@ -36,7 +36,7 @@ func (w wakerWorld) Look(ctx context.Context) (s waker.State, err error) {
 	if s.Breaker, err = w.db.Breaker(ctx, job.Plex); err != nil {
 		return s, err
 	}
-	if s.Awaits, err = w.db.Awaits(ctx); err != nil {
+	if s.Missing, err = w.db.AnyMissing(ctx); err != nil {
 		return s, err
 	}
 	sections, err := w.known().Sections(ctx)

@@ -20,7 +20,7 @@ import (
 type plan struct {
 	job   job.Job
 	scene *Scene    // nil until Stash has answered
-	at    time.Time // when Stash was asked for the scene
+	at    time.Time // when Stash was asked for the scene, or for those of the subject
 	// err and verdict end the plan early: whoever sets one is the last to work on it.
 	err     error
 	verdict job.Verdict
@@ -247,6 +247,7 @@ func endAll(all []*plan, err error) {
 // that is gone.
 func (p *planner) fanOut(ctx context.Context, x *plan) {
 	ids := map[int64]bool{}
+	x.at = p.now()
 	err := p.stash.SceneIDs(ctx, x.job.Subject, func(page []int64) error {
 		for _, id := range page {
 			ids[id] = true

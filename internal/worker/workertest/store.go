@@ -534,9 +534,9 @@ func (s *store) turnedUp() {
 		}
 		s.finish(e)
 	}
-	awaits := func() bool {
+	missing := func() bool {
 		s.Helper()
-		yes, err := s.Awaits(s.Context())
+		yes, err := s.AnyMissing(s.Context())
 		s.must(err)
 		return yes
 	}
@@ -546,13 +546,13 @@ func (s *store) turnedUp() {
 		s.must(err)
 		return n
 	}
-	if awaits() || turnedUp() != 0 {
+	if missing() || turnedUp() != 0 {
 		s.Error("something is awaited at first")
 	}
 	lacking(job.Retry, 1, "/m/one.mp4", "/m/two.mp4")
 	lacking(job.Dead, 2, "/m/three.mp4")
 	lacking(job.Dead, 3, "/m/four.mp4")
-	if !awaits() || turnedUp() != 0 {
+	if !missing() || turnedUp() != 0 {
 		s.Error("nothing is awaited, or it is there already")
 	}
 	s.scan(known, false, part("2", 0, "/m/two.mp4"), part("3", 0, "/elsewhere/three.mp4"))
@@ -565,13 +565,13 @@ func (s *store) turnedUp() {
 	jobs := s.lease(10)
 	s.same("due", subjects(jobs), "[scene 1 scene 2]")
 	s.finish(job.Ended{Job: jobs[0], Outcome: job.Outcome{Verdict: job.Done}}, job.Ended{Job: jobs[1], Outcome: job.Outcome{Verdict: job.Done}})
-	if c := s.counts(); c.NotInPlex != 1 || c.Dead != 0 || !awaits() {
+	if c := s.counts(); c.NotInPlex != 1 || c.Dead != 0 || !missing() {
 		s.Errorf("%+v", c)
 	}
 	// An event ends the waiting of the last one.
 	s.event(3)
 	s.finish(job.Ended{Job: s.one(), Outcome: job.Outcome{Verdict: job.Done}})
-	if awaits() {
+	if missing() {
 		s.Error("something is awaited at last")
 	}
 }
