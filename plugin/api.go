@@ -326,17 +326,29 @@ type Waker struct {
 
 // Run is one drain: a process that works through the queue.
 type Run struct {
-	Started   Time   `json:"started"`   // when it began
-	Ended     Time   `json:"ended"`     // null while it runs, or if it was killed
-	Done      int    `json:"done"`      // jobs after which Plex shows what Stash has
-	Unchanged int    `json:"unchanged"` // jobs for which there was nothing to write
-	Retry     int    `json:"retry"`     // attempts that failed and are repeated
-	Waiting   int    `json:"waiting"`   // jobs that were put off at no cost: Plex or Stash is out
-	Dead      int    `json:"dead"`      // jobs that became dead letters
-	Gone      int    `json:"gone"`      // jobs whose scene is no longer in Stash
-	Writes    int    `json:"writes"`    // requests that changed something in Plex
-	Note      string `json:"note"`      // why it ended before the queue was empty; "" if it did not
+	Started   Time     `json:"started"`   // when it began
+	Ended     Time     `json:"ended"`     // null while it runs, or if it was killed
+	Done      int      `json:"done"`      // scenes after which Plex shows what Stash has
+	Unchanged int      `json:"unchanged"` // scenes for which there was nothing to write
+	Retry     int      `json:"retry"`     // attempts that failed and are repeated
+	Waiting   int      `json:"waiting"`   // scenes that were put off at no cost: Plex or Stash is out
+	Dead      int      `json:"dead"`      // scenes that became dead letters
+	Gone      int      `json:"gone"`      // scenes that are no longer in Stash
+	Writes    int      `json:"writes"`    // requests that changed something in Plex
+	Cause     RunCause `json:"cause"`     // what started it; "" if that was not recorded
+	Note      string   `json:"note"`      // why it ended before the queue was empty; "" if it did not
 }
+
+// RunCause is what started a run.
+type RunCause string
+
+const (
+	RunEdit     RunCause = "edit"     // an edit in Stash
+	RunPerson   RunCause = "person"   // you, or whoever called without saying who
+	RunSchedule RunCause = "schedule" // the time for which something waited had come
+)
+
+func (RunCause) values() []string { return texts(RunEdit, RunPerson, RunSchedule) }
 
 // Outage is a time in which a server could not be used.
 type Outage struct {

@@ -150,7 +150,7 @@ func (c *checkup) checkToken(ctx context.Context, px *plex.Client) bool {
 	case may == nil:
 		c.add("Token", LevelWarning, "%q accepts the token, but does not say whether it is the owner's, who alone may edit", server.Name)
 	case !*may:
-		c.add("Token", LevelError, "%q accepts the token, but it is not the owner's, who alone may edit. Set plexToken to the token of the server's owner", server.Name)
+		c.add("Token", LevelError, "%q accepts the token, but it is not the owner's, who alone may edit. Sign in as the owner on PlexSync's page, or set plexToken to the owner's token", server.Name)
 	default:
 		c.add("Token", LevelOK, "%q accepts the token, and it may edit", server.Name)
 	}

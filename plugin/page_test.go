@@ -17,6 +17,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
+	"github.com/plexsync/plexsync/internal/plex"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
 	"github.com/plexsync/plexsync/internal/store"
@@ -234,6 +236,103 @@ func TestThePageSetsPlexSyncUp(t *testing.T) {
 		"check-untouched": w.untouched,
 		"check-settings":  w.saved(map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media"}),
 	})
+}
+
+// newFirstWorld is a fresh world with a plex.tv, whose account has three servers: the
+// world's, one that does not answer, and another person's.
+func newFirstWorld(t *testing.T) *tvWorld {
+	t.Helper()
+	w := newTVWorld(t, simstash.Options{Folders: []string{"/data"}}, map[string]any{"pathRules": nil})
+	w.films(3)
+	w.plex.AddSection(simplex.SectionSpec{Title: "Others", Locations: []string{"/others"}})
+	other := simplex.New(simplex.Options{MachineID: "machine-9"})
+	otherURL, stop := other.Start()
+	t.Cleanup(stop)
+	n, err := strconv.Atoi(port(t, otherURL))
+	must(t, err)
+	w.tv.Set(func(o *simplex.TVOptions) {
+		o.Servers = append(o.Servers,
+			simplex.TVServer{Name: "Cabin", Machine: "machine-3", Version: "1.42.1", Token: "SECRET-cabin-4717", Connections: []simplex.TVConnection{{Address: "127.0.0.1", Port: n, URI: otherURL, Local: true}}},
+			simplex.TVServer{Name: "Ann's", Machine: "machine-2", SharedBy: "Ann", Token: "SECRET-anns-4716"})
+	})
+	return w
+}
+
+// unsaved returns a check that no address and no token was saved.
+func (w *tvWorld) unsaved() func() {
+	return func() {
+		if s := w.saved(); s["plexUrl"] != nil || s["plexToken"] != nil {
+			w.Errorf("saved are %v", s)
+		}
+	}
+}
+
+// TestThePageSignsIn: the first run by the button, from nothing to the first synced scene.
+func TestThePageSignsIn(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFirstWorld(t)
+	saved := map[string]any{"plexUrl": w.secure, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media"}
+	form := maps.Clone(saved)
+	form["plexUrl"], form["labels"] = w.plexURL, "Stash"
+	w.flow("signin", map[string]func(){"check-unsaved": w.unsaved(), "check-settings": w.world.saved(saved), "check-form": w.world.saved(form)})
+	if d := w.plex.Devices(); len(d) != 1 || d[0].Name != plex.DeviceName || d[0].Identifier != w.tv.Devices()[0].Identifier {
+		t.Errorf("Plex lists %+v", d)
+	}
+}
+
+func TestThePageSaysWhyASignInEnds(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFirstWorld(t)
+	life := func(d time.Duration) func() {
+		return func() { w.tv.Set(func(o *simplex.TVOptions) { o.PinLife = d }) }
+	}
+	home := func(connections func(simplex.TVServer) []simplex.TVConnection) func() {
+		return func() {
+			w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Connections = connections(w.home()) })
+		}
+	}
+	down := func(is bool) func() { return func() { w.plex.Set(func(o *simplex.Options) { o.Down = is }) } }
+	w.flow("signinends", map[string]func(){
+		"out":     func() { w.tv.Script(simplex.Rule{Method: "POST", Path: "pins", Status: 503}) },
+		"trouble": func() { w.tv.Script(simplex.Rule{Path: "pins/", Status: 500}) },
+		"short":   life(3 * time.Second), "long": life(15 * time.Minute),
+		"none": home(func(simplex.TVServer) []simplex.TVConnection {
+			return []simplex.TVConnection{{Address: "127.0.0.1", Port: 1, URI: "http://127.0.0.1:1", Local: true}}
+		}),
+		"back": home(func(s simplex.TVServer) []simplex.TVConnection { return s.Connections }),
+		"down": down(true), "up": down(false), "check-unsaved": w.unsaved(),
+	})
+}
+
+func TestThePageSignsInInTwoTabs(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFirstWorld(t)
+	w.flow("signintabs", map[string]func(){"check-settings": w.world.saved(map[string]any{"plexUrl": w.secure, "plexToken": token})})
+}
+
+func TestThePageSignsInAgain(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newTVWorld(t, simstash.Options{}, nil)
+	w.set(map[string]any{"plexUrl": w.plexURL, "plexToken": token})
+	scene, item := w.film("a.mp4", simstash.Scene{Title: "A"})
+	w.task("Sync all scenes")
+	const renewed = "SECRET-renewed-4715"
+	w.plex.Set(func(o *simplex.Options) { o.Token = renewed })
+	w.tv.Set(func(o *simplex.TVOptions) { o.Servers[0].Token = renewed })
+	w.edit(scene, map[string]any{"title": "B"})
+	w.settle()
+	w.wantLog(simstash.LevelError, "sign in again on PlexSync's page")
+	w.flow("signinagain", map[string]func(){"check-title": func() { w.shows(item, map[string]string{"title": "B"}) }})
+}
+
+func TestThePageSignsInOnAPhone(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	newFirstWorld(t).flow("signinphone", nil)
 }
 
 func TestTheFormOfTheSettings(t *testing.T) {
@@ -618,7 +717,19 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	ask("dlq_retry", `"class": "rejected"`)
 	ask("sync_scene", fmt.Sprintf(`"scene_id": %d`, scene))
 
-	for _, reached := range []string{`"state":"open"`, `"next_probe"`, `"last_outage"`, `"availability":0`, `"last_class":"unreachable"`, `"dead_class"`,
+	// A sign-in that waits, one that is ready, with and without a server that can be used.
+	first := newFirstWorld(t)
+	w = first.world
+	s, code := first.begin()
+	ask("sign_in", "")
+	ask("sign_in_poll", fmt.Sprintf(`"id": %d`, s.ID))
+	must(t, first.tv.Confirm(code))
+	first.poll(s.ID)
+	ask("sign_in_poll", fmt.Sprintf(`"id": %d`, s.ID))
+	ask("sign_in_choose", fmt.Sprintf(`"id": %d, "machine": "machine-1", "url": %q`, s.ID, first.secure))
+	ask("sign_in_poll", `"id": 1`)
+
+	for _, reached := range []string{`"state":"ready"`, `"state":"expired"`, `"poll_seconds":1`, `"result":"other_machine"`, `"seconds":0`, `"state":"open"`, `"next_probe"`, `"last_outage"`, `"availability":0`, `"last_class":"unreachable"`, `"dead_class"`,
 		`"history":[{`, `"poster":true`, `"suggest"`, `"level":"error"`, `"may_edit":true`, `"write":"`, `"rung":"pushed"`} {
 		if !strings.Contains(program.String(), reached) {
 			t.Errorf("no answer has %s", reached)
@@ -638,6 +749,15 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	}
 	for _, e := range Exclusion("").values() {
 		fmt.Fprintf(&program, "{ const exclusion: Exclusion = %q; }\n", e)
+	}
+	for _, state := range SignInState("").values() {
+		fmt.Fprintf(&program, "{ const state: SignInProgress[\"state\"] = %q; }\n", state)
+	}
+	for _, result := range AddressResult("").values() {
+		fmt.Fprintf(&program, "{ const result: SignInAddress[\"result\"] = %q; }\n", result)
+	}
+	for _, place := range AddressPlace("").values() {
+		fmt.Fprintf(&program, "{ const place: SignInAddress[\"place\"] = %q; }\n", place)
 	}
 	fmt.Fprintf(&program, "{ const progress: Progress = %s; }\n", asJSON(t, Progress{}))
 

@@ -164,7 +164,7 @@ func TestTheHealthCheckSaysWhatToDo(t *testing.T) {
 			[]string{"Plex: identify Plex: ", "Is Plex running"}},
 		{"Plex starts", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.Maintenance = true }) }, simstash.LevelError,
 			[]string{"answered 503. Plex is starting"}},
-		{"a wrong token", map[string]any{"plexToken": token + "x"}, func(*world) {}, simstash.LevelError, []string{"Token: ", "set plexToken anew"}},
+		{"a wrong token", map[string]any{"plexToken": token + "x"}, func(*world) {}, simstash.LevelError, []string{"Token: ", "sign in again on PlexSync's page"}},
 		{"another's token", nil, func(w *world) { w.plex.Set(func(o *simplex.Options) { o.NotOwner = true }) }, simstash.LevelError,
 			[]string{"it is not the owner's"}},
 		{"an unknown library", map[string]any{"plexLibraries": "Flims"}, func(*world) {}, simstash.LevelError, []string{`no movie library "Flims"; it has "Films"`}},
@@ -206,6 +206,30 @@ func TestTheFolderThatIsSuggestedEndsLikeOurs(t *testing.T) {
 	} {
 		if got := closestFolder(ours, folders); got != want {
 			t.Errorf("%s: %s, want %s", ours, got, want)
+		}
+	}
+}
+
+// TestTheShellSaysThatAKeyIsMissing, and not that one is wrong.
+func TestTheShellSaysThatAKeyIsMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, simstash.Options{Username: "anna", Password: "SECRET-password", APIKey: apiKey}, nil)
+	scene, _ := w.film("a.mp4", simstash.Scene{Title: "A"})
+	w.edit(scene, map[string]any{"title": "B"})
+	w.settle()
+	wrong := filepath.Join(t.TempDir(), "key")
+	must(t, os.WriteFile(wrong, []byte("wrong"), 0o600))
+	for _, c := range []struct {
+		key  []string
+		says string
+	}{
+		{nil, "Stash asks for a login. Put Stash's API key, which it shows under Settings > Security, in a file and name the file with --api-key-file"},
+		{[]string{"--api-key-file", wrong}, "Stash does not accept the session or API key"},
+	} {
+		var out, err bytes.Buffer
+		args := append([]string{"--data", w.dir, "--stash", fmt.Sprintf("http://127.0.0.1:%d", w.port())}, c.key...)
+		if code := run(append(args, "explain", fmt.Sprint(scene)), nil, &out, &err); code == 0 || !strings.Contains(err.String(), c.says) {
+			t.Errorf("with %v: code %d, %s", c.key, code, &err)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func countsOf(c job.Counts) Counts {
 func runAnswer(r job.Run) Run {
 	return Run{
 		Started: Time{r.Started}, Ended: Time{r.Ended}, Done: r.Done, Unchanged: r.Unchanged, Retry: r.Retry,
-		Waiting: r.Waiting, Dead: r.Dead, Gone: r.Gone, Writes: r.Writes, Note: r.Note,
+		Waiting: r.Waiting, Dead: r.Dead, Gone: r.Gone, Writes: r.Writes, Cause: RunCause(r.Cause), Note: r.Note,
 	}
 }
 

@@ -51,6 +51,7 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 		ScanPlex:      c.ScanPlex,
 		CompareEvery:  c.CompareEvery,
 		ByPerson:      s.by == "",
+		Cause:         s.cause(),
 		Hide:          s.hide,
 	}
 	return worker.New(worker.Deps{
@@ -67,6 +68,17 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 			return l.Release, nil
 		},
 	}, o), nil
+}
+
+// cause is what started this process, for the record of its run.
+func (s *session) cause() job.Cause {
+	switch s.by {
+	case "":
+		return job.CausePerson
+	case "waker":
+		return job.CauseSchedule
+	}
+	return job.CauseEdit
 }
 
 // mergeOptions translates the settings.

@@ -12,7 +12,7 @@ import (
 // How to find what the two settings want, for their messages.
 const (
 	urlExample = "for example http://192.168.1.10:32400"
-	tokenFrom  = "In Plex Web, open an item, choose Get Info, then View XML: the token is at the end of the address, after X-Plex-Token="
+	tokenFrom  = "Signing in with Plex on PlexSync's page finds it. By hand: in Plex Web, open an item, choose Get Info, then View XML: the token is at the end of the address, after X-Plex-Token="
 )
 
 // pasted is s without what comes along when it is copied from a page, a chat or a
@@ -139,7 +139,7 @@ func (r *reader) token(name string) Secret {
 	case s == "" && found:
 		r.fatal(name, "has nothing after the word token. %s", tokenFrom)
 	case s == "":
-		r.fatal(name, "is empty; set it to the X-Plex-Token of the server's owner")
+		r.fatal(name, "is empty; sign in with Plex on PlexSync's page, or set it to the X-Plex-Token of the server's owner")
 	case strings.HasPrefix(strings.ToLower(s), "claim-"):
 		r.fatal(name, "is a claim token, which only links a new server to an account; use the X-Plex-Token of the server's owner. %s", tokenFrom)
 	case hasScheme(s):

@@ -132,7 +132,17 @@ type Ended struct {
 	Missing []Lookup
 }
 
-// Run is the summary of one drain.
+// Cause is what started a drain.
+type Cause string
+
+const (
+	CauseEdit     Cause = "edit"     // an event of Stash's
+	CausePerson   Cause = "person"   // somebody who asked for it
+	CauseSchedule Cause = "schedule" // the waker, at the time for which something waited
+)
+
+// Run is the summary of one drain. Its counts are of attempts at scenes: a whole library,
+// or a tag whose scenes are queued, is no scene.
 type Run struct {
 	Token     string
 	Started   time.Time
@@ -145,11 +155,13 @@ type Run struct {
 	Gone      int
 	// Writes counts the requests that changed something in Plex.
 	Writes int
+	// Cause is "" where it was not recorded.
+	Cause Cause
 	// Note says why the run ended before the queue was empty; "" if it did not.
 	Note string
 }
 
-// Processed is the number of attempts in the run.
+// Processed is the number of attempts at scenes in the run.
 func (r Run) Processed() int {
 	return r.Done + r.Unchanged + r.Retry + r.Waiting + r.Dead + r.Gone
 }

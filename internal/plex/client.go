@@ -257,7 +257,7 @@ func (c *Client) introduce(req *http.Request, r request) {
 		"X-Plex-Version":           c.o.Version,
 		"X-Plex-Platform":          runtime.GOOS,
 		"X-Plex-Device":            "Stash",
-		"X-Plex-Device-Name":       "PlexSync",
+		"X-Plex-Device-Name":       DeviceName,
 	} {
 		req.Header.Set(name, value)
 	}

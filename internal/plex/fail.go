@@ -127,14 +127,14 @@ func (c *Client) statusError(op string, resp *http.Response) error {
 		e.Class = job.ClassUnauthorized
 		switch {
 		case TokenExpires(c.o.Token):
-			e.Hint = "Plex no longer accepts the token. A token that begins with eyJ expires after seven days: set plexToken to one that does not begin with eyJ"
+			e.Hint = "The token has expired, as those that begin with eyJ do after seven days: sign in again on PlexSync's page"
 		case s == statusTokenExpired:
-			e.Hint = "The token has expired: set plexToken to a new one"
+			e.Hint = "The token has expired: sign in again on PlexSync's page"
 		default:
-			e.Hint = "Plex does not accept the token: set plexToken anew"
+			e.Hint = "Plex does not accept the token: sign in again on PlexSync's page, or set plexToken"
 		}
 	case s == http.StatusForbidden:
-		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: set plexToken to the owner's"
+		e.Class, e.Hint = job.ClassUnauthorized, "The token is not that of the server's owner: sign in as the owner on PlexSync's page, or set plexToken to the owner's"
 	case s == http.StatusServiceUnavailable:
 		e.Class, e.Hint = job.ClassUnreachable, "Plex is starting, under maintenance or overloaded; PlexSync will try again"
 	case s == http.StatusBadGateway, s == http.StatusGatewayTimeout:

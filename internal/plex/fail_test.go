@@ -49,10 +49,10 @@ func TestAStatusGivesTheClass(t *testing.T) {
 		want   told
 		tries  int
 	}{
-		{"unknown token", simplex.Rule{Status: 401}, told{job.ClassUnauthorized, 401, 0, "Plex does not accept the token: set plexToken anew", none}, 1},
-		{"expired token", simplex.Rule{Status: 498}, told{job.ClassUnauthorized, 498, 0, "The token has expired: set plexToken to a new one", none}, 1},
+		{"unknown token", simplex.Rule{Status: 401}, told{job.ClassUnauthorized, 401, 0, "Plex does not accept the token: sign in again on PlexSync's page, or set plexToken", none}, 1},
+		{"expired token", simplex.Rule{Status: 498}, told{job.ClassUnauthorized, 498, 0, "The token has expired: sign in again on PlexSync's page", none}, 1},
 		{"somebody else's token", simplex.Rule{Status: 403}, told{job.ClassUnauthorized, 403, 0,
-			"The token is not that of the server's owner: set plexToken to the owner's", none}, 1},
+			"The token is not that of the server's owner: sign in as the owner on PlexSync's page, or set plexToken to the owner's", none}, 1},
 		{"bad edit", simplex.Rule{Status: 400}, told{job.ClassRejected, 400, 0, none, none}, 1},
 		{"missing item", simplex.Rule{Status: 404}, told{job.ClassRejected, 404, 0, none, none}, 1},
 		{"conflict", simplex.Rule{Status: 409}, told{job.ClassRejected, 409, 0, none, none}, 1},
@@ -125,7 +125,7 @@ func TestATokenThatLivesSevenDaysIsTold(t *testing.T) {
 		}
 		_, err = c.Sections(t.Context())
 		e := failure(t, err)
-		if e.Class != job.ClassUnauthorized || !strings.Contains(e.Hint, "seven days") || !strings.Contains(e.Hint, "plexToken") || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), short[4:10]) {
+		if e.Class != job.ClassUnauthorized || !strings.Contains(e.Hint, "seven days") || !strings.Contains(e.Hint, "sign in again") || strings.Contains(err.Error(), "SECRET") || strings.Contains(err.Error(), short[4:10]) {
 			t.Errorf("%d: %s %v", status, e.Class, err)
 		}
 	}

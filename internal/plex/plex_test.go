@@ -259,7 +259,7 @@ func TestEveryRequestIntroducesItself(t *testing.T) {
 		}
 		want := map[string]string{
 			"Accept": "application/json", "X-Plex-Client-Identifier": "device-1", "X-Plex-Product": "PlexSync",
-			"X-Plex-Version": "1", "X-Plex-Platform": got["X-Plex-Platform"], "X-Plex-Device": "Stash", "X-Plex-Device-Name": "PlexSync",
+			"X-Plex-Version": "1", "X-Plex-Platform": got["X-Plex-Platform"], "X-Plex-Device": "Stash", "X-Plex-Device-Name": "PlexSync (Stash)",
 			"Authorization": "Basic c29tZW9uZTpzM2NyZXQ=",
 		}
 		if i > 0 { // the probe has no token

@@ -481,7 +481,7 @@ func (t *TV) page(r *http.Request, body []byte) answer {
 		t.violations = append(t.violations, "/auth is told something before the #: "+r.URL.RawQuery)
 	}
 	return answer{status: http.StatusOK, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: []byte(`<!doctype html>
-<html lang="en"><title>Sign in to Plex (simulated)</title><meta name="viewport" content="width=device-width">
+<html lang="en"><title>Sign in to Plex (simulated)</title><meta name="viewport" content="width=device-width"><link rel="icon" href="data:,">
 <main><h1>Sign in to Plex</h1><p id="what"></p><button id="allow">Allow</button></main>
 <script>
 const told = new URLSearchParams(location.hash.replace(/^#\?/, ''));

@@ -122,6 +122,7 @@ type session struct {
 func (s session) RoundTrip(r *http.Request) (*http.Response, error) {
 	r = r.Clone(r.Context())
 	s.mu.Lock()
+	anonymous := s.apiKey == "" && s.cookie == ""
 	if s.apiKey != "" {
 		r.Header.Set("ApiKey", s.apiKey)
 	} else if s.cookie != "" {
@@ -145,7 +146,7 @@ func (s session) RoundTrip(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	resp.Body.Close()
-	return nil, statusError(resp.StatusCode)
+	return nil, statusError(resp.StatusCode, anonymous)
 }
 
 // pastSecrets is how many are remembered: more than requests are under way at once.
@@ -170,12 +171,16 @@ func (c *Client) forget(secret string) {
 
 // statusError is the failure of an answer that is not 200. Stash sends 401 when a
 // session has ended, for a picture a redirect to its login page, and 422 or 400 for
-// a query that does not fit its schema.
-func statusError(status int) error {
+// a query that does not fit its schema. anonymous tells that it was given neither a session
+// nor a key.
+func statusError(status int, anonymous bool) error {
 	e := &job.Error{Class: job.ClassStashUnreachable, Status: status}
 	switch {
 	case status == http.StatusUnauthorized, status == http.StatusForbidden, status/100 == 3:
 		e.Hint = "Stash no longer accepts the session or API key. The next edit or task brings a new session"
+		if anonymous {
+			e.Hint = "Stash asks for a login. Put Stash's API key, which it shows under Settings > Security, in a file and name the file with --api-key-file"
+		}
 	case status == http.StatusBadRequest, status == http.StatusUnprocessableEntity:
 		e.Hint = "Stash did not understand PlexSync. Use Stash " + minVersion + " or newer; if Stash is newer than PlexSync, update PlexSync"
 	case status == http.StatusNotFound:

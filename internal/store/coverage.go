@@ -80,7 +80,7 @@ func (s *Store) Lacked(ctx context.Context, limit, offset int) (jobs []job.Job, 
 // SaveRun stores how far a run is, for whoever watches it. It changes nothing once the run
 // has ended. The row holds counts only, so losing an update loses nothing.
 func (s *Store) SaveRun(ctx context.Context, r job.Run) error {
-	_, err := s.change(ctx, `UPDATE run SET done = ?, unchanged = ?, retry = ?, waiting = ?, dead = ?, gone = ?, writes = ?
-		WHERE token = ? AND ended_at IS NULL`, r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes, r.Token)
+	_, err := s.change(ctx, `UPDATE run SET done = ?, unchanged = ?, retry = ?, waiting = ?, dead = ?, gone = ?, writes = ?, cause = ?
+		WHERE token = ? AND ended_at IS NULL`, r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes, r.Cause, r.Token)
 	return err
 }

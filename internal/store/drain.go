@@ -172,8 +172,8 @@ func (s *Store) EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDu
 			return err
 		}
 		return exec(ctx, tx, `UPDATE run SET ended_at = ?, done = ?, unchanged = ?, retry = ?, waiting = ?,
-			dead = ?, gone = ?, writes = ?, note = ? WHERE token = ?`,
-			ms(now), r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes, cut(r.Note, maxErrorText), r.Token)
+			dead = ?, gone = ?, writes = ?, cause = ?, note = ? WHERE token = ?`,
+			ms(now), r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, r.Writes, r.Cause, cut(r.Note, maxErrorText), r.Token)
 	})
 	return ended && err == nil, err
 }
@@ -181,7 +181,7 @@ func (s *Store) EndDrain(ctx context.Context, now time.Time, r job.Run, unlessDu
 // Runs lists the newest runs first.
 func (s *Store) Runs(ctx context.Context, limit int) ([]job.Run, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT token, started_at, coalesce(ended_at, 0), done, unchanged, retry,
-		waiting, dead, gone, writes, note FROM run ORDER BY id DESC LIMIT ?`, limit)
+		waiting, dead, gone, writes, cause, note FROM run ORDER BY id DESC LIMIT ?`, limit)
 	if err != nil {
 		return nil, s.explain(err)
 	}
@@ -191,7 +191,7 @@ func (s *Store) Runs(ctx context.Context, limit int) ([]job.Run, error) {
 		var r job.Run
 		var started, ended int64
 		if err := rows.Scan(&r.Token, &started, &ended, &r.Done, &r.Unchanged, &r.Retry, &r.Waiting, &r.Dead,
-			&r.Gone, &r.Writes, &r.Note); err != nil {
+			&r.Gone, &r.Writes, &r.Cause, &r.Note); err != nil {
 			return nil, s.explain(err)
 		}
 		r.Started, r.Ended = at(started), at(ended)

@@ -143,7 +143,7 @@ func (e *newerError) Error() string {
 var migrations embed.FS
 
 // schemaVersion is the number of the newest migration.
-const schemaVersion = 5
+const schemaVersion = 6
 
 // open connects to a file that exists and has the current schema.
 func (s *Store) open(ctx context.Context) error {

@@ -30,7 +30,7 @@ type State struct {
 	// Missing: scenes wait to turn up in Plex, perhaps as dead letters only. Looked is
 	// when Plex was last asked for what is new there.
 	Missing bool
-	Looked time.Time
+	Looked  time.Time
 	// Compare is when the whole library is to be compared; zero if never. A time to
 	// come is no reason to stay.
 	Compare time.Time

@@ -61,7 +61,7 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 			return d.run, err
 		}
 	}
-	w.LogDLQ(ctx)
+	d.dlq.log(ctx, atStart)
 	err = d.work(ctx)
 	if err != nil {
 		// Nobody may be left to say so in the database; try anyway, briefly.
@@ -72,7 +72,7 @@ func (w *Worker) Drain(ctx context.Context) (job.Run, error) {
 		d.jobs.EndDrain(ctx, w.now(), d.run, false)
 		return d.run, err
 	}
-	w.LogDLQ(ctx)
+	d.dlq.log(ctx, atEnd)
 	d.summary()
 	return d.run, nil
 }
@@ -91,7 +91,7 @@ type drain struct {
 	catalogue *catalogue
 	comparer  *comparer
 	progress  *progress
-	logDLQ    func(context.Context)
+	dlq       *dlqStatus
 
 	run     job.Run
 	met     bool // which server answers is known
@@ -100,6 +100,7 @@ type drain struct {
 	mu       sync.Mutex // guards all below, and run's counts
 	idle     *sync.Cond
 	inFlight int
+	worked   int // jobs, also those that are no scene's
 	sinceLog int // jobs since the DLQ's status was logged, at lastLog
 	lastLog  time.Time
 	// lastSaved is when the run's row was stored last, for whoever watches it.
@@ -119,8 +120,8 @@ func (w *Worker) newDrain() *drain {
 		env: w.env, jobs: w.store, notes: w.store, servers: w.store, plex: w.plex, catalogue: c, guard: g, planner: p,
 		committer: &committer{env: w.env, plex: w.plex, server: c.server, version: c.serverVersion, notes: w.store, stopped: g.isStopped},
 		progress:  &progress{report: w.progress},
-		logDLQ:    w.LogDLQ,
-		run:       job.Run{Token: token(), Started: w.now()},
+		dlq:       &dlqStatus{env: w.env, letters: w.store, notes: w.store},
+		run:       job.Run{Token: token(), Started: w.now(), Cause: w.opt.Cause},
 	}
 	d.comparer = &comparer{env: w.env, planner: p, catalogue: c, guard: g, stash: w.stash, jobs: w.store, letters: w.store,
 		servers: w.store, notes: w.store, progress: d.progress}
@@ -353,7 +354,7 @@ func (d *drain) grow(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.inFlight += n
-	d.progress.expect(d.run.Processed() + d.inFlight)
+	d.progress.expect(d.worked + d.inFlight)
 }
 
 // abort ends the drain because the database failed. The first error stays.
@@ -434,11 +435,14 @@ func (d *drain) store(ctx context.Context, ended <-chan job.Ended) {
 func (d *drain) finished(ctx context.Context, batch []job.Ended) {
 	d.mu.Lock()
 	for _, e := range batch {
-		d.run.Count(e.Outcome.Verdict)
+		if e.Job.Subject.Kind == job.KindScene {
+			d.run.Count(e.Outcome.Verdict)
+		}
 	}
+	d.worked += len(batch)
 	d.inFlight -= len(batch)
 	d.sinceLog += len(batch)
-	done := d.run.Processed()
+	done := d.worked
 	now := d.now()
 	status := d.sinceLog >= statusJobs && now.Sub(d.lastLog) >= statusPause
 	if status {
@@ -458,7 +462,7 @@ func (d *drain) finished(ctx context.Context, batch []job.Ended) {
 	}
 	d.progress.jobs(done)
 	if status {
-		d.logDLQ(ctx)
+		d.dlq.log(ctx, underWay)
 	}
 }
 
@@ -581,37 +585,92 @@ func (d *drain) summary() {
 	r := d.run
 	if r.Processed() == 0 {
 		if r.Note == "" {
-			d.log.Info("Nothing to do: no job is due")
+			d.log.Info("Nothing to do: no scene is due")
 		}
 		return
 	}
 	took := max(r.Ended.Sub(r.Started), time.Millisecond)
 	d.log.Info(fmt.Sprintf("Processed %s in %s (%.1f a second): %d done, %d unchanged, %d retry, %d waiting, %d dead, %d gone; %s to Plex",
-		plural(r.Processed(), "job", "jobs"), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
+		plural(r.Processed(), "scene", "scenes"), took.Round(100*time.Millisecond), float64(r.Processed())/took.Seconds(),
 		r.Done, r.Unchanged, r.Retry, r.Waiting, r.Dead, r.Gone, plural(r.Writes, "write", "writes")))
 	d.progress.report(1)
 }
 
-// LogDLQ logs how many dead letters need review and the five newest of them, if
-// there are any.
-func (w *Worker) LogDLQ(ctx context.Context) {
-	c, err := w.store.Counts(ctx, w.now())
-	if err == nil && c.Dead > 0 {
-		var letters []job.Letter
-		letters, err = w.store.Letters(ctx, job.Which{Review: true}, 5, 0)
-		if err == nil {
-			w.log.Warn(fmt.Sprintf("DLQ: %d need review", c.Dead))
-			for _, l := range letters {
-				w.log.Warn(l.LogLine())
-			}
+// metaDLQ is the stored value that tells how the DLQ was when its status was last logged.
+const metaDLQ = "dlq_logged"
+
+// moment is when in a run the DLQ's status is logged.
+type moment int
+
+const (
+	atStart  moment = iota // in one line if it is as it was when it was last logged
+	underWay               // in full
+	atEnd                  // only if it has changed
+)
+
+// dlqStatus logs how many dead letters need review and the five newest of them, if there
+// are any.
+type dlqStatus struct {
+	env
+	letters Letters
+	notes   Notes
+}
+
+func (s *dlqStatus) log(ctx context.Context, m moment) {
+	if err := s.tell(ctx, m); err != nil && !errors.Is(err, context.Canceled) {
+		s.env.log.Error(fmt.Sprintf("DLQ status: %v", err))
+	}
+}
+
+func (s *dlqStatus) tell(ctx context.Context, m moment) error {
+	c, err := s.letters.Counts(ctx, s.now())
+	if err != nil {
+		return err
+	}
+	var newest []job.Letter
+	if c.Dead > 0 {
+		if newest, err = s.letters.Letters(ctx, job.Which{Review: true}, 5, 0); err != nil {
+			return err
 		}
 	}
-	if err == nil && c.NotInPlex > 0 {
-		w.log.Info(fmt.Sprintf("%s not in Plex", plural(c.NotInPlex, "scene is", "scenes are")))
+	is := fmt.Sprintf("%d %d", c.Dead, c.NotInPlex)
+	for _, l := range newest {
+		is += fmt.Sprintf(" %d@%d", l.ID, l.Died.UnixMilli())
 	}
-	if err != nil && !errors.Is(err, context.Canceled) {
-		w.log.Error(fmt.Sprintf("DLQ status: %v", err))
+	was, err := s.notes.Meta(ctx, metaDLQ)
+	if err != nil {
+		return err
 	}
+	same := was == is
+	if m == atEnd && same {
+		return nil
+	}
+	lacking := ""
+	if c.NotInPlex > 0 {
+		lacking = plural(c.NotInPlex, "scene is", "scenes are") + " not in Plex"
+	}
+	switch {
+	case c.Dead == 0:
+	case same && m == atStart:
+		line := fmt.Sprintf("DLQ: %d need review, as before", c.Dead)
+		if lacking != "" {
+			line += "; " + lacking
+		}
+		s.env.log.Warn(line)
+		return nil
+	default:
+		s.env.log.Warn(fmt.Sprintf("DLQ: %d need review", c.Dead))
+		for _, l := range newest {
+			s.env.log.Warn(l.LogLine())
+		}
+	}
+	if lacking != "" {
+		s.env.log.Info(lacking)
+	}
+	if same {
+		return nil
+	}
+	return s.notes.SetMeta(ctx, metaDLQ, is)
 }
 
 // progress is how far a drain is: of its jobs, or of a pass over the whole library.

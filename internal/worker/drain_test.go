@@ -255,6 +255,78 @@ func TestTheStatusOfTheDLQ(t *testing.T) {
 	}
 }
 
+// TestADLQThatIsAsBeforeIsToldInOneLine, in the next run and in another process, until it
+// changes.
+func TestADLQThatIsAsBeforeIsToldInOneLine(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		lines := func() (all []string) {
+			b.log.reset()
+			b.drain()
+			for _, l := range b.log.lines() {
+				if strings.HasPrefix(l.Text, "DLQ") || strings.Contains(l.Text, "not in Plex") {
+					all = append(all, fmt.Sprint(l.Level, " ", l.Text))
+				}
+			}
+			return all
+		}
+		for i := range 2 {
+			b.dead(901+int64(i), job.ClassRejected, "no", time.Now())
+		}
+		full := []string{"WARN DLQ: 2 need review", "WARN DLQ #2: scene 902 - rejected: no", "WARN DLQ #1: scene 901 - rejected: no"}
+		if got := lines(); !slices.Equal(got, full) {
+			b.Errorf("a DLQ that was never logged: %q", got)
+		}
+		for range 2 {
+			b.film(fmt.Sprint(time.Now().UnixNano()), simstash.Scene{Title: "A"})
+			if got := lines(); !slices.Equal(got, []string{"WARN DLQ: 2 need review, as before"}) {
+				b.Errorf("as before: %q", got)
+			}
+		}
+		b.dead(910, job.ClassNotInPlex, "no letter for a person", time.Now())
+		if got, want := lines(), append(full, "INFO 1 scene is not in Plex"); !slices.Equal(got, want) {
+			b.Errorf("with a scene that Plex lacks: %q", got)
+		}
+		if got := lines(); !slices.Equal(got, []string{"WARN DLQ: 2 need review, as before; 1 scene is not in Plex"}) {
+			b.Errorf("as before, with it: %q", got)
+		}
+		// One that comes in the run is told at its end.
+		scene, item := b.film("x.mp4", simstash.Scene{Title: "X"})
+		b.plex.Script(simplex.Rule{Method: "PUT", Query: "id=" + item, Status: 400, Count: -1})
+		b.event(scene)
+		got := lines()
+		if len(got) != 6 || got[0] != "WARN DLQ: 2 need review, as before; 1 scene is not in Plex" || got[1] != "WARN DLQ: 3 need review" {
+			b.Errorf("with a new one: %q", got)
+		}
+		b.plex.ClearScript()
+		_, err := b.db.Drop(b.Context(), job.Which{})
+		must(b, err)
+		if got := lines(); len(got) > 0 {
+			b.Errorf("an empty one: %q", got)
+		}
+	})
+}
+
+// TestOnlyScenesAreCounted: a tag whose scenes are queued is no scene, and neither is the
+// whole library.
+func TestOnlyScenesAreCounted(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		tag := b.stash.AddTag(simstash.Tag{Name: "Sea"})
+		for i := range 3 {
+			b.film(fmt.Sprintf("%d.mp4", i), simstash.Scene{Title: "A", TagIDs: []int64{tag}})
+		}
+		must(b, b.db.Enqueue(b.Context(), time.Now(), job.PriorityBulk, job.Library()))
+		if run := b.drain(); run.Processed() != 3 || run.Done != 3 {
+			b.Errorf("a whole library: %+v", run)
+		}
+		b.wantLog(slog.LevelInfo, "Processed 3 scenes in")
+		must(b, b.db.Enqueue(b.Context(), time.Now(), job.PriorityEvent, job.Subject{Kind: job.KindTag, ID: tag}))
+		// What changed a moment ago is looked at once more.
+		if run := b.drain(); run.Processed() != run.Unchanged || run.Unchanged != 3 && run.Unchanged != 6 {
+			b.Errorf("a tag: %+v", run)
+		}
+	})
+}
+
 func TestAnEmptyDLQIsNotToldOf(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.numbered(25)

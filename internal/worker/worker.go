@@ -52,6 +52,8 @@ type Options struct {
 	CompareEvery time.Duration
 	// Writers is how many edits are under way at once; 0 = 2.
 	Writers int
+	// Cause of the drain, for its record.
+	Cause job.Cause
 	// ByPerson: a person started this drain, so what waits is worked, and an open
 	// breaker probed, at once.
 	ByPerson bool

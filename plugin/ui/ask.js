@@ -256,6 +256,42 @@
  * @property {Folder[]} folders
  * @property {PathCheck | null} sample
  *
+ * @typedef {{ id: number, url: string, expires: string, left_seconds: number }} SignInStart
+ *
+ * @typedef {object} SignInAddress
+ * @property {string} url
+ * @property {"local" | "remote" | "relay"} place
+ * @property {"answers" | "other_machine" | "not_plex" | "no_name" | "untrusted" | "no_answer" | "skipped"} result
+ * @property {boolean} usable
+ * @property {boolean} verified
+ * @property {boolean} saved
+ * @property {number | null} seconds
+ * @property {string} message
+ *
+ * @typedef {object} SignInServer
+ * @property {string} machine
+ * @property {string} name
+ * @property {string} version
+ * @property {boolean} owned
+ * @property {string} owner
+ * @property {boolean} current
+ * @property {boolean} usable
+ * @property {string} message why it cannot be chosen
+ * @property {string} url
+ * @property {SignInAddress[]} addresses
+ *
+ * @typedef {object} SignInProgress
+ * @property {"waiting" | "ready" | "expired" | "refused"} state
+ * @property {string} message without a full stop
+ * @property {string | null} expires
+ * @property {number} left_seconds
+ * @property {number} poll_seconds
+ * @property {SignInServer[]} servers
+ * @property {string} machine
+ * @property {string} url
+ *
+ * @typedef {{ changed: boolean, machine: string, name: string, version: string, url: string }} SignedIn
+ *
  * @typedef {{ name: string, level: "ok" | "warning" | "error", message: string }} Check
  * @typedef {{ ok: boolean, checks: Check[] }} Health
  */
@@ -295,6 +331,9 @@
  * @property {{ args: {}, data: { ready: boolean, problems: Problem[] } }} settings_check
  * @property {{ args: { settings?: SavedSettings, offline?: boolean }, data: SettingsTest }} settings_test
  * @property {{ args: {}, data: Health }} health
+ * @property {{ args: {}, data: SignInStart }} sign_in
+ * @property {{ args: { id: number }, data: SignInProgress }} sign_in_poll
+ * @property {{ args: { id: number, machine: string, url: string }, data: SignedIn }} sign_in_choose
  */
 
 /**
@@ -379,6 +418,8 @@
       mutation: OPERATION,
       fetchPolicy: "no-cache",
       variables: { args: { v: 1, mode, ...args } },
+      // Stash has read the settings before, and shows what it has read.
+      refetchQueries: mode === "sign_in_choose" ? ["Configuration"] : [],
     });
     const answer = data && data.runPluginOperation;
     if (!answer || answer.v !== 1) {

@@ -22,8 +22,20 @@
     excludedCount,
     subject,
   } = PlexSync;
-  const { Boundary, Card, Plot, ProblemLine, Setup, Technical, Trouble, isFirstRun, sceneLink, plexLink, useDo } =
-    PlexSync;
+  const {
+    Boundary,
+    Card,
+    Plot,
+    ProblemLine,
+    Setup,
+    SignIn,
+    Technical,
+    Trouble,
+    isFirstRun,
+    sceneLink,
+    plexLink,
+    useDo,
+  } = PlexSync;
   const { Fragment, useEffect, useState } = api.React;
 
   /**
@@ -184,6 +196,8 @@
             h("span", { className: "sr-only" }, c.level + ": "),
             h("strong", null, c.name),
             " " + c.message,
+            c.name === "Token" &&
+              c.level === "error" && [" ", h(Link, { key: 0, to: ours.settingHref("plexToken") }, "Sign in again")],
           ),
         ),
       ),
@@ -387,7 +401,7 @@
     const b = o.breaker;
     if (b.state === "closed") return null;
     const cause = b.cause || "unreachable";
-    return h(
+    const alert = h(
       B.Alert,
       { variant: "danger", className: "plexsync-outage" },
       h("strong", null, happened(cause, b.message) + "."),
@@ -396,7 +410,7 @@
       o.queued > 0 && things(o.queued, "edit waits", "edits wait") + ", and nothing is lost. ",
       b.next_probe && b.state === "open" && h(Fragment, null, "Next try: ", when(b.next_probe), ". "),
       cause === "unauthorized"
-        ? h(Fragment, null, whatToDo(cause), " ", h(Link, { to: ours.settingHref("plexToken") }, "Change the token"))
+        ? "Sign in again below, as the server's owner. "
         : h(
             Fragment,
             null,
@@ -405,6 +419,19 @@
             ".",
           ),
       h(Technical, { text: b.message }),
+    );
+    if (cause !== "unauthorized") return alert;
+    return h(
+      Fragment,
+      null,
+      alert,
+      h(
+        Card,
+        { title: "Sign in to Plex again" },
+        // What waited goes on at once, and not only when Plex is next asked.
+        h(SignIn, { again: true, onDone: () => startTask("process queue", "process") }),
+        h("p", null, "Or ", h(Link, { to: ours.settingHref("plexToken") }, "change the token"), " by hand."),
+      ),
     );
   }
 

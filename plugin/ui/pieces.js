@@ -7,6 +7,12 @@
  * @typedef {[string, React.ReactNode, React.ReactNode?] | false | "" | null | undefined} FigureRow
  */
 
+/**
+ * @typedef {object} SignInProps
+ * @property {(s: SignedIn) => Promise<unknown> | void} onDone address and token are saved
+ * @property {boolean} [again] the server is known, its token has ended
+ */
+
 /** @typedef {{ text: string, button: string, onYes: () => void, onNo: () => void }} QuestionProps */
 
 /**
@@ -58,6 +64,28 @@
       },
       children,
     );
+
+  // A browser that keeps nothing is as one that was just opened.
+  PlexSync.forBrowser = (name, where) => {
+    const storage = () => (where === "session" ? window.sessionStorage : window.localStorage);
+    return {
+      get: () => {
+        try {
+          return storage().getItem(name) || "";
+        } catch (e) {
+          return "";
+        }
+      },
+      set: (value) => {
+        try {
+          if (value) storage().setItem(name, value);
+          else storage().removeItem(name);
+        } catch (e) {
+          /* it begins anew, no more */
+        }
+      },
+    };
+  };
 
   PlexSync.sceneLink = (id, text) => h(Link, { to: "/scenes/" + Number(id) }, text || "scene " + id);
 

@@ -14,6 +14,7 @@
 //   table.js      a list that the plugin searches, sorts and cuts into pages
 //   history.js    the tab "History", and the plot
 //   preview.js    the tab "Preview"
+//   signin.js     signing in with Plex, for the set-up and the form
 //   setup.js      the first run, in four steps
 //   overview.js   the tab "Overview", the head of the page, and the button
 //   lists.js      the tabs "Needs attention", "Queue", "Not in Plex" and "Left out"
@@ -70,6 +71,8 @@
  * @property {(row: { kind: string, id: number, subject_id?: number }) => string} subject
  *
  * pieces.js:
+ * @property {(name: string, where: "session" | "local") => { get: () => string, set: (value: string) => void }} forBrowser
+ *   a text that the browser keeps for the tab or for longer, if it keeps any
  * @property {(props: InputProps) => React.ReactElement} Input as Stash's own look
  * @property {(id: number, text?: string) => React.ReactElement} sceneLink
  * @property {(machine: string | undefined, key: string | null | undefined, text?: string) => React.ReactNode} plexLink
@@ -94,11 +97,13 @@
  * @property {(props: { days: Day[] }) => React.ReactElement} Plot
  * @property {() => React.ReactElement} History
  *
+ * signin.js:
+ * @property {(props: SignInProps) => React.ReactElement} SignIn a button that leads to a server whose address
+ *   and token are saved
+ *
  * setup.js:
  * @property {(o: Overview) => boolean} isFirstRun nothing was ever synced
  * @property {(props: { o: Overview, go: (tab: string) => void }) => React.ReactElement} Setup
- * @property {(props: { onDone: () => void }) => React.ReactElement} [SignIn] another file may add it: a
- *   button that signs in to Plex; onDone is called when address and token are saved
  *
  * overview.js:
  * @property {(props: TabProps) => React.ReactElement} Head

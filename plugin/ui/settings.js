@@ -18,7 +18,7 @@
   const ours = PlexSync; // also what files below this one add
   const { api, h, B, Link, ask, definitions, readSettings, saveSettings, useAsked } = PlexSync;
   const { count, things, happened, whatToDo, fieldName, settingName } = PlexSync;
-  const { Boundary, Input, Technical, Trouble, useDo } = PlexSync;
+  const { Boundary, Input, SignIn, Technical, Trouble, useDo } = PlexSync;
   const { Fragment, useEffect, useRef, useState } = api.React;
   const { Prompt, useLocation } = api.libraries.ReactRouterDOM;
 
@@ -337,7 +337,7 @@
         { variant: "danger" },
         h("strong", null, happened(cause, t.error) + ". "),
         cause === "unauthorized"
-          ? "Enter the token of the server's owner."
+          ? "Sign in as the server's owner, or enter the owner's token."
           : cause === "unreachable"
             ? "Is Plex running, and is this its address as Stash reaches it?"
             : whatToDo(cause),
@@ -348,7 +348,8 @@
       return h(
         B.Alert,
         { variant: "danger" },
-        server + " accepts the token, but only the server's owner can edit metadata. Enter the owner's token.",
+        server +
+          " accepts the token, but only the server's owner can edit metadata. Sign in as the owner, or enter the owner's token.",
       );
     }
     return h(
@@ -434,6 +435,20 @@
       });
       setTesting(false);
     };
+    // What else was changed and not saved yet stays so. Libraries and paths are next.
+    const signedIn = async () => {
+      const { plexToken, ...rest } = await readSettings();
+      setSaved(rest);
+      setHasToken(!!plexToken);
+      const { plexUrl, plexToken: typed, ...others } = form;
+      setForm(others);
+      setTest(null);
+      await doing.run(async () => {
+        const t = await ask("settings_test", { settings: others });
+        setTest(t);
+        setProblems(t.problems);
+      });
+    };
     // A problem blocks what it is about: also a token that has to be typed again because the
     // address is another.
     /** @param {Problem} p */
@@ -503,9 +518,8 @@
             h(
               Fragment,
               null,
-              // The place of the sign-in: whoever adds PlexSync.SignIn has its button here.
-              ours.SignIn &&
-                h("div", { className: "plexsync-signin" }, h(ours.SignIn, { onDone: () => doing.run(load) })),
+              h(SignIn, { again: hasToken, onDone: signedIn }),
+              h("p", null, "Or enter the address and the token by hand:"),
             ),
           names.map(field),
           title === "Connection" && test && h(Boundary, { of: "The result of the test" }, h(ours.Connection, { test })),

@@ -9,7 +9,7 @@
   const ours = PlexSync; // also what files below this one add
   const { api, h, B, ask, readSettings, saveSettings, refreshOverview, count, things, settingName, useAsked } =
     PlexSync;
-  const { Boundary, Input, Trouble, useDo } = PlexSync;
+  const { Boundary, Input, SignIn, Trouble, forBrowser, useDo } = PlexSync;
   const { Fragment, useEffect, useState } = api.React;
 
   PlexSync.isFirstRun = (o) => o.coverage.synced === 0 && !o.progress && !o.runs.some((r) => r.done + r.unchanged > 0);
@@ -21,6 +21,7 @@
     const [url, setUrl] = useState("");
     const [token, setToken] = useState("");
     const [test, setTest] = useState(/** @type {SettingsTest | null} */ (null));
+    const [byHand, setByHand] = useState(false);
     const doing = useDo();
     useEffect(() => {
       readSettings().then(
@@ -42,12 +43,10 @@
       });
     };
     const wrong = test ? test.problems.filter((p) => p.setting === "plexUrl" || p.setting === "plexToken") : [];
-    return h(
+    const form = h(
       "form",
-      { onSubmit: connect },
+      { onSubmit: connect, id: "plexsync-by-hand" },
       h("p", null, "Enter the address of your Plex server as Stash reaches it, and the token of the server's owner."),
-      // The place of the sign-in: whoever adds PlexSync.SignIn has its button here.
-      ours.SignIn && h("div", { className: "plexsync-signin" }, h(ours.SignIn, { onDone: next })),
       h(
         B.Form.Group,
         { controlId: "plexsync-setup-url" },
@@ -87,6 +86,26 @@
       ),
       test && !wrong.length && h(ours.Connection, { test }),
       doing.status,
+    );
+    return h(
+      Fragment,
+      null,
+      h(SignIn, { onDone: next }),
+      h(
+        "div",
+        null,
+        h(
+          B.Button,
+          {
+            variant: "link",
+            "aria-expanded": byHand,
+            "aria-controls": byHand ? "plexsync-by-hand" : undefined,
+            onClick: () => setByHand(!byHand),
+          },
+          "Enter an address and token instead",
+        ),
+      ),
+      byHand && form,
     );
   }
 
@@ -253,19 +272,11 @@
 
   const STEPS = ["Connect", "Libraries", "Paths", "Check and sync"];
   const TITLES = ["Connect to Plex", "Choose the libraries", "Match the folders", "Check, then sync"];
-  const REMEMBERED = "plexsync-setup-step";
-
   // Where somebody left off; a browser that keeps nothing begins at the first open step.
-  const remembered = () => {
-    try {
-      return Number(window.localStorage.getItem(REMEMBERED)) || 1;
-    } catch (e) {
-      return 1;
-    }
-  };
+  const remembered = forBrowser("plexsync-setup-step", "local");
 
   PlexSync.Setup = ({ o, go }) => {
-    const [step, setStep] = useState(() => (o.ready ? Math.min(3, remembered()) : 0));
+    const [step, setStep] = useState(() => (o.ready ? Math.min(3, Number(remembered.get()) || 1) : 0));
     const at = o.ready || step === 0 ? step : 0;
     const test = useAsked(async () => (o.ready ? ask("settings_test", {}) : null), [o.ready, at]);
     useEffect(() => {
@@ -274,11 +285,7 @@
     /** @param {number} n */
     const to = (n) => {
       setStep(n);
-      try {
-        window.localStorage.setItem(REMEMBERED, String(n));
-      } catch (e) {
-        /* it begins anew, no more */
-      }
+      remembered.set(String(n));
       refreshOverview();
     };
     const t = test.value;

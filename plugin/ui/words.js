@@ -10,7 +10,10 @@
   /** @type {Record<FailureClass, [string, string]>} */
   const CLASSES = {
     unreachable: ["Plex could not be reached", "You do not have to do anything: PlexSync keeps trying."],
-    unauthorized: ["Plex rejected the token", "Enter the token of the server's owner in the settings."],
+    unauthorized: [
+      "Plex rejected the token",
+      "Sign in again as the server's owner, or enter a new token in the settings.",
+    ],
     busy: ["Plex returned an error", "Try again. If it fails again, check the item in Plex."],
     not_in_plex: ["Not in Plex", "It syncs by itself when Plex shows the file or when you change the path rules."],
     ambiguous: [

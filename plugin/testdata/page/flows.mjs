@@ -82,7 +82,232 @@ async function accessible(name) {
   assert.ok(all <= inner, `${name} is ${all} wide on a screen of ${inner}`);
 }
 
+// signIn clicks on the button and says yes on Plex's page, which is simulated.
+const allow = async (plex) => {
+  await press(plex.getByRole("button", { name: "Allow" }));
+  await says("You can close this window.", plex);
+};
+const signIn = async (on = page, name = "Sign in with Plex") => {
+  const tab = on.waitForEvent("popup");
+  await press(on.getByRole("button", { name, exact: true }));
+  const plex = await tab;
+  await plex.waitForURL(/\/auth#/);
+  assert.equal(await plex.evaluate(() => window.opener), null);
+  return plex;
+};
+// secretless fails if the page, or what the browser keeps, has a token or a code.
+const secretless = async () => {
+  const all = await page.evaluate(() =>
+    [document.documentElement.outerHTML, location.href, ...Object.values({ ...localStorage, ...sessionStorage })].join(
+      "\n",
+    ),
+  );
+  assert.doesNotMatch(all, /SECRET-|MARKED-code/);
+};
+
 const flows = {
+  // From nothing to the first synced scene, in at most twelve clicks, Plex's page included.
+  async signin() {
+    await go("/");
+    const began = Date.now();
+    await press(page.locator(".plexsync-nav"));
+    await button("Sign in with Plex").waitFor();
+    assert.equal(await page.getByLabel("Plex token").count(), 0); // by hand is a click away
+    await shows("signin");
+    await accessible("sign-in");
+    const plex = await signIn();
+    await says("Waiting for you to sign in on Plex's page.");
+    await says("You have until");
+    await shows("signin-waits");
+    await accessible("sign-in, waiting");
+    await does("check-unsaved");
+    await allow(plex);
+    await says("You are signed in."); // without a click
+    const servers = page.locator(".plexsync-server");
+    assert.equal(await servers.count(), 3);
+    assert.ok(await servers.filter({ hasText: "Home" }).getByRole("radio").first().isChecked());
+    await says("encrypted, certificate verified");
+    await says("Shared with you by Ann: only its owner can edit metadata.");
+    await says("Does not answer from Stash (tried 1 address).");
+    await says("publish its port 32400");
+    assert.ok(await servers.filter({ hasText: "Ann's" }).getByRole("radio").isDisabled());
+    await shows("signin-servers");
+    await accessible("sign-in, servers");
+    await page.getByText("What was tried").click();
+    await says("belongs to another Plex server");
+    await does("check-unsaved");
+    await secretless();
+    await press(button("Use Home"));
+    await says("Choose the libraries");
+    await secretless();
+    await press(page.getByLabel("Others (/others)")); // off
+    await press(button("Use this library"));
+    await says("3 of 3 sample files match with the rule below.");
+    await press(button("Use this mapping"));
+    await page.locator(".plexsync-item").nth(2).waitFor();
+    await press(button("Sync all scenes").last());
+    await says("3 of 3 scenes are in sync");
+    const took = Date.now() - began;
+    assert.ok(presses <= 12, presses + " clicks");
+    assert.ok(took < 120000, took + " ms");
+    await does("check-settings");
+    await secretless();
+    // In the form, another address of the same server; what else was changed stays.
+    await go("/settings");
+    await page.getByLabel("Labels", { exact: true }).fill("Stash");
+    await allow(await signIn(page, "Sign in again"));
+    await says("used now");
+    await button("1 other address answers").click();
+    await page.getByLabel(new RegExp("^" + process.env.PLEX)).check();
+    await says("local network, not encrypted");
+    await shows("signin-form");
+    await accessible("sign-in, form");
+    await button("Use Home").click();
+    await says("Signed in. Home at " + process.env.PLEX + " is saved in the settings.");
+    await says("Connected to Home");
+    await page.getByLabel("Films (/media)").waitFor(); // on to libraries and paths
+    await says("Of 3 sample files, Plex has 3 at the expected path");
+    assert.equal(await page.getByLabel("Plex address").inputValue(), process.env.PLEX);
+    assert.equal(await page.getByLabel("Labels", { exact: true }).inputValue(), "Stash");
+    await button("Save").click();
+    await says("Settings saved");
+    await does("check-form");
+    await secretless();
+  },
+
+  // Every way in which a sign-in does not go on.
+  async signinends() {
+    await go("/plexsync");
+    // plex.tv is out.
+    await does("out");
+    const opened = page.waitForEvent("popup");
+    await button("Sign in with Plex").click();
+    await says("it answered 503");
+    const blank = await opened;
+    await until("no empty tab is left", () => blank.isClosed());
+    await accessible("sign-in, no plex.tv");
+    // Canceled: it asks no more.
+    let plex = await signIn();
+    await says("Waiting for you");
+    await button("Cancel").click();
+    await button("Sign in with Plex").waitFor();
+    await page.waitForTimeout(3000);
+    asked.length = 0;
+    await page.waitForTimeout(3000);
+    assert.ok(!asked.includes("sign_in_poll"), asked.join());
+    await secretless();
+    // Trouble meanwhile is said, and passes; a reload does not end it.
+    plex = await signIn();
+    await does("trouble");
+    await says("it answered 500");
+    await accessible("sign-in, trouble");
+    await page.reload();
+    await says("Waiting for you");
+    await allow(plex);
+    await says("You are signed in.");
+    await button("Cancel").click();
+    await button("Sign in with Plex").waitFor();
+    // Expired.
+    await does("short");
+    await signIn();
+    await says("has expired");
+    await shows("signin-expired");
+    await accessible("sign-in, expired");
+    await does("long");
+    // Blocked: a link does it.
+    await page.evaluate(() => (window.open = () => null));
+    await button("Sign in with Plex").click();
+    await says("Your browser blocked the new tab.");
+    await shows("signin-blocked");
+    await accessible("sign-in, blocked");
+    const tab = context.waitForEvent("page");
+    await page.getByRole("link", { name: "Open Plex's sign-in page" }).click();
+    await allow(await tab);
+    await says("You are signed in.");
+    // No server can be used.
+    await does("none");
+    await button("Check again").click();
+    await says("None of your servers can be used yet: see why below each.");
+    await says("If Plex runs in Docker");
+    assert.equal(await button("Use Home").count(), 0);
+    await shows("signin-none");
+    await accessible("sign-in, no server");
+    await does("back");
+    await button("Check again").click();
+    await button("Use Home").waitFor();
+    // A server that went away since.
+    await does("down");
+    await button("Use Home").click();
+    await says("The address https://localhost");
+    await does("check-unsaved");
+    await does("up");
+    await button("Use Home").click();
+    await says("Choose the libraries");
+  },
+
+  // Two tabs at once, each with a code of its own.
+  async signintabs() {
+    await go("/plexsync");
+    const other = await context.newPage();
+    await other.goto(address + "/settings");
+    const first = await signIn();
+    const second = await signIn(other);
+    await allow(second);
+    await says("You are signed in.", other);
+    await says("Waiting for you"); // this one goes on
+    await allow(first);
+    await says("You are signed in.");
+    await button("Use Home").click();
+    await says("Choose the libraries");
+    await other.getByRole("button", { name: "Use Home", exact: true }).click();
+    await says("Signed in. Home at https://localhost", other);
+    await does("check-settings");
+  },
+
+  // A token that was revoked: the page says so, with the button, and what waited goes on.
+  async signinagain() {
+    await go("/plexsync");
+    await says("Plex rejected the token.");
+    await says("Sign in again below");
+    await shows("signin-again");
+    await accessible("sign-in again");
+    await button("More actions").click();
+    await button("Health check").click();
+    await says("Health check: action needed");
+    await says("sign in again on PlexSync's page");
+    await page.getByRole("link", { name: "Sign in again" }).waitFor();
+    const plex = await signIn(page, "Sign in again");
+    await allow(plex);
+    await says("used now");
+    await button("Use Home").click();
+    await says("1 of 1 scene is in sync");
+    await page.locator(".plexsync-nav.plexsync-ok").waitFor();
+    await does("check-title");
+    await secretless();
+  },
+
+  // On a phone.
+  async signinphone() {
+    await page.setViewportSize({ width: 400, height: 800 });
+    await go("/plexsync");
+    await accessible("sign-in on a phone");
+    await shows("phone-signin");
+    const plex = await signIn();
+    await says("Waiting for you");
+    await shows("phone-signin-waits");
+    await accessible("waiting on a phone");
+    await allow(plex);
+    await says("You are signed in.");
+    await page.getByText("What was tried").click();
+    await button("1 other address answers").click();
+    await page.getByRole("radio", { name: /^http:/ }).waitFor();
+    await shows("phone-signin-servers");
+    await accessible("servers on a phone");
+    await button("Use Home").click();
+    await says("Choose the libraries");
+    await accessible("libraries on a phone");
+  },
+
   // From a fresh Stash to the first synced scene, in at most twelve clicks; left and come
   // back to in between.
   async setup() {
@@ -96,6 +321,7 @@ const flows = {
     assert.equal(await page.title(), "PlexSync | Stash");
     await shows("empty");
     await accessible("empty");
+    await press(button("Enter an address and token instead"));
     await press(page.getByLabel("Plex address"));
     await page.keyboard.type("ftp://plex");
     await page.keyboard.press("Enter"); // not a click, and wrong
@@ -301,7 +527,8 @@ const flows = {
     await does("token");
     await go("/plexsync");
     await says("Plex rejected the token");
-    await page.getByRole("link", { name: "Change the token" }).click();
+    await button("Sign in again").waitFor();
+    await page.getByRole("link", { name: "change the token" }).click();
     await until("the field has the focus", () =>
       page.evaluate(() => document.activeElement && document.activeElement.id === "plexsync-plexToken"),
     );

@@ -1,0 +1,2 @@
+-- What started a run: edit, person or schedule; '' for those of before.
+ALTER TABLE run ADD COLUMN cause TEXT NOT NULL DEFAULT '';
