@@ -57,12 +57,21 @@ func TestScripts(t *testing.T) {
 // TestADrainThatIsKilledAtAnyMomentLosesNothing kills drains with SIGKILL until one
 // gets through. Between two kills a person goes on in Plex; at the end every item is
 // right, nothing was uploaded twice, and what Stash drops later goes: nothing of
-// ours was taken for a person's.
+// ours was taken for a person's. So it is also where each upload has a name of its own.
 func TestADrainThatIsKilledAtAnyMomentLosesNothing(t *testing.T) {
-	slow(t, "kills 200 drains")
+	slow(t, "kills 400 drains")
 	t.Parallel()
+	for name, random := range map[string]bool{"uploads are named by their bytes": false, "uploads have names of their own": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			killDrains(t, random)
+		})
+	}
+}
+
+func killDrains(t *testing.T, random bool) {
 	w := newWorld(t, map[string]any{"paused": true})
-	w.plex.Set(func(o *simplex.Options) { o.WriteTime = 15 * time.Millisecond })
+	w.plex.Set(func(o *simplex.Options) { o.WriteTime, o.RandomUploads = 15*time.Millisecond, random })
 	const films = 500
 	tags := []int64{w.stash.AddTag(simstash.Tag{Name: "Night"}), w.stash.AddTag(simstash.Tag{Name: "Sea"}), w.stash.AddTag(simstash.Tag{Name: "Fog"})}
 	var ids []int64

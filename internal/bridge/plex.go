@@ -113,12 +113,12 @@ func readHabits(text string) (h plex.Habits) {
 	return h
 }
 
-func (p plexSide) SetPicture(ctx context.Context, key string, slot worker.Slot, img []byte) error {
+func (p plexSide) SetPicture(ctx context.Context, key string, slot worker.Slot, img []byte, perhaps bool) error {
 	where := plex.Poster
 	if slot == worker.Background {
 		where = plex.Art
 	}
-	_, err := p.Client.SetPicture(ctx, key, where, img)
+	_, err := p.Client.SetPicture(ctx, key, where, img, perhaps)
 	if errors.Is(err, plex.ErrPicture) {
 		return fmt.Errorf("%w: %w", worker.ErrPicture, err)
 	}

@@ -174,7 +174,7 @@ func TestAPictureIsUploadedOnceAndSelectedAgain(t *testing.T) {
 	key := s.AddItem(section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/a.mp4"}}})
 	a, b := []byte("\x89PNG\r\n\x1a\nfirst"), []byte("\x89PNG\r\n\x1a\nsecond")
 	for i, want := range []bool{true, false} {
-		if up, err := c.SetPicture(context.Background(), key, plex.Poster, a); err != nil || up != want {
+		if up, err := c.SetPicture(context.Background(), key, plex.Poster, a, true); err != nil || up != want {
 			t.Fatalf("round %d: uploaded %v, %v", i, up, err)
 		}
 	}
@@ -182,11 +182,11 @@ func TestAPictureIsUploadedOnceAndSelectedAgain(t *testing.T) {
 		img []byte
 		up  bool
 	}{{b, true}, {a, false}} {
-		if up, err := c.SetPicture(context.Background(), key, plex.Poster, step.img); err != nil || up != step.up {
+		if up, err := c.SetPicture(context.Background(), key, plex.Poster, step.img, true); err != nil || up != step.up {
 			t.Errorf("uploaded %v, %v; want %v", up, err, step.up)
 		}
 	}
-	if _, err := c.SetPicture(context.Background(), key, plex.Art, a); err != nil {
+	if _, err := c.SetPicture(context.Background(), key, plex.Art, a, false); err != nil {
 		t.Error(err)
 	}
 	it, _ := s.Item(key)
@@ -196,7 +196,7 @@ func TestAPictureIsUploadedOnceAndSelectedAgain(t *testing.T) {
 	before := s.Counts().Total
 	for name, img := range map[string][]byte{"nothing": nil, "a text": []byte("hello"), "a drawing": []byte(`<svg xmlns="http://www.w3.org/2000/svg"/>`),
 		"a film": []byte("\x00\x00\x00\x18ftypmp42"), "11 MB": append([]byte("\x89PNG\r\n\x1a\n"), make([]byte, 11_000_000)...)} {
-		if _, err := c.SetPicture(context.Background(), key, plex.Poster, img); !errors.Is(err, plex.ErrPicture) {
+		if _, err := c.SetPicture(context.Background(), key, plex.Poster, img, false); !errors.Is(err, plex.ErrPicture) {
 			t.Errorf("%s is taken for a picture: %v", name, err)
 		}
 	}

@@ -76,6 +76,7 @@ type Client struct {
 
 	habitsMu sync.Mutex
 	habits   Habits
+	naming   atomic.Bool // somebody is finding out how uploads are named
 
 	reads, writes, uploads atomic.Int64
 }

@@ -350,7 +350,7 @@ func TestARedirectIsNotFollowed(t *testing.T) {
 			second(c.Identity(t.Context())),
 			second(c.Sections(t.Context())),
 			second(c.Edit(t.Context(), "1", "7", plex.Edit{Scalars: []plex.ScalarEdit{{Field: "title", Value: "secret"}}})),
-			second(c.SetPicture(t.Context(), "7", plex.Poster, picture(t, 1))),
+			second(c.SetPicture(t.Context(), "7", plex.Poster, picture(t, 1), false)),
 		} {
 			e := failure(t, err)
 			if e.Class != job.ClassUnreachable || e.Status != status || !strings.Contains(err.Error(), strings.TrimPrefix(other.URL, "http://")) ||
@@ -380,7 +380,7 @@ func TestAnInterruptedCallHasNoClass(t *testing.T) {
 			func(ctx context.Context, c *plex.Client) error { return second(c.Items(ctx, []string{"7"})) }},
 		{"while it uploads", simplex.Rule{Method: "POST", Hang: true},
 			func(ctx context.Context, c *plex.Client) error {
-				return second(c.SetPicture(ctx, "1001", plex.Poster, picture(t, 1)))
+				return second(c.SetPicture(ctx, "1001", plex.Poster, picture(t, 1), false))
 			}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

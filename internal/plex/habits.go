@@ -5,13 +5,26 @@ import (
 	"strings"
 )
 
-// Habits are what is learnt of how one server reads edits, where accounts of Plex
-// differ. The zero value knows nothing, and is safe. They hold for a machine and its
+// Habits are what is learnt of how one server reads edits and names uploads, where
+// accounts of Plex differ. The zero value knows nothing, and is safe. They hold for a machine and its
 // version: keep them by both, for an update may change them.
 type Habits struct {
 	Lists    Lists    `json:"lists,omitempty"`
 	Removals Encoding `json:"removals,omitempty"`
+	Uploads  Uploads  `json:"uploads,omitempty"`
 }
+
+// Uploads says how a server names the pictures that are uploaded to it.
+type Uploads string
+
+const (
+	// UploadsUnknown: none was uploaded yet. [Client.SetPicture] finds it out then.
+	UploadsUnknown Uploads = ""
+	// UploadsByHash: by the SHA-1 of their bytes, so that the same bytes are there once.
+	UploadsByHash Uploads = "hash"
+	// UploadsOtherwise: the same bytes may be there under several names.
+	UploadsOtherwise Uploads = "otherwise"
+)
 
 // Lists says what a server makes of a list in an edit.
 type Lists string
@@ -138,6 +151,9 @@ func (c *Client) SetHabits(h Habits) {
 	}
 	if h.Removals != EncodeTwice && h.Removals != EncodeOnce {
 		h.Removals = EncodeUnknown
+	}
+	if h.Uploads != UploadsByHash && h.Uploads != UploadsOtherwise {
+		h.Uploads = UploadsUnknown
 	}
 	c.learn(func(old *Habits) { *old = h })
 }

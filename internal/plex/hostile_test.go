@@ -151,7 +151,7 @@ func sections(ctx context.Context, c *plex.Client) error { return second(c.Secti
 func server(ctx context.Context, c *plex.Client) error   { return second(c.Server(ctx)) }
 
 func picture900(ctx context.Context, c *plex.Client) error {
-	return second(c.SetPicture(ctx, "1", plex.Poster, []byte("GIF89a")))
+	return second(c.SetPicture(ctx, "1", plex.Poster, []byte("GIF89a"), true))
 }
 
 // hostileURL and hostileName tell a copy of this program which server to ask, and

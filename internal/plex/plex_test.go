@@ -206,27 +206,27 @@ func TestRequestsOnTheWire(t *testing.T) {
 			return err
 		}, "", []string{"PUT /library/sections/1/all?type=1&id=7&userRating.value=7.5"}, ""},
 		{"a new poster", func(ctx context.Context, c *plex.Client) error {
-			_, err := c.SetPicture(ctx, "7", plex.Poster, []byte(img))
+			_, err := c.SetPicture(ctx, "7", plex.Poster, []byte(img), false)
 			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://posters/0"}]}}`,
-			[]string{"GET /library/metadata/7/posters", "POST /library/metadata/7/posters"}, img},
+			[]string{"POST /library/metadata/7/posters", "GET /library/metadata/7/posters"}, img},
 		{"a background that Plex has", func(ctx context.Context, c *plex.Client) error {
-			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"), true)
 			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
 			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Fart%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
 		{"a background by the name that older accounts give", func(ctx context.Context, c *plex.Client) error {
-			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"), true)
 			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://arts/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":false}]}}`,
 			[]string{"GET /library/metadata/7/arts", "PUT /library/metadata/7/art?url=upload%3A%2F%2Farts%2F25c9b37ae36a0a08318d4dca7ca57ea98d776821"}, ""},
 		{"a background that an agent has by the same name", func(ctx context.Context, c *plex.Client) error {
-			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"), true)
 			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"metadata://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":true}]}}`,
-			[]string{"GET /library/metadata/7/arts", "POST /library/metadata/7/arts"}, "GIF89a"},
+			[]string{"GET /library/metadata/7/arts", "POST /library/metadata/7/arts", "GET /library/metadata/7/arts"}, "GIF89a"},
 		{"a background that is shown already", func(ctx context.Context, c *plex.Client) error {
-			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"))
+			_, err := c.SetPicture(ctx, "7", plex.Art, []byte("GIF89a"), true)
 			return err
 		}, `{"MediaContainer":{"Metadata":[{"ratingKey":"upload://art/25c9b37ae36a0a08318d4dca7ca57ea98d776821","selected":"1"}]}}`,
 			[]string{"GET /library/metadata/7/arts"}, ""},
@@ -280,7 +280,7 @@ func TestKeysThatAreNoneAskNothing(t *testing.T) {
 			"edit section": second(c.Edit(ctx, key, "1", plex.Edit{Lock: []string{"title"}})),
 			"items":        second(c.Items(ctx, []string{"1", key})),
 			"list":         second(c.List(ctx, key, time.Time{}, nil)),
-			"picture":      second(c.SetPicture(ctx, key, plex.Poster, picture(t, 1))),
+			"picture":      second(c.SetPicture(ctx, key, plex.Poster, picture(t, 1), false)),
 			"scan":         c.Scan(ctx, key, "/media"),
 		} {
 			if e := failure(t, err); e.Class != job.ClassInternal || e.Op == "" {
@@ -379,6 +379,6 @@ func TestStatsCountByKind(t *testing.T) {
 		all.Go(func() { c.Edit(t.Context(), "1", key, plex.Edit{Lock: []string{"title"}}) })
 	}
 	all.Wait()
-	must(c.SetPicture(t.Context(), key, plex.Poster, picture(t, 1)))(t)
+	must(c.SetPicture(t.Context(), key, plex.Poster, picture(t, 1), false))(t)
 	equal(t, "stats", c.Stats(), plex.Stats{Reads: 3, Writes: 4, Uploads: 1})
 }

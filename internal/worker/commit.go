@@ -51,6 +51,16 @@ func (c *committer) prepare(ctx context.Context, all []*plan) {
 			continue
 		}
 		for _, t := range x.targets {
+			if t.intent == nil && t.looksAt {
+				// Its picture may be new. Should we be killed, the next looks whether it
+				// was uploaded.
+				r, err := record(x, t, t.base, &t.next)
+				if err != nil {
+					x.err = err
+					break
+				}
+				t.intent = &r
+			}
 			if t.intent != nil {
 				intents = append(intents, *t.intent)
 			}

@@ -103,12 +103,14 @@ func anEdit(_ int, r *http.Request) bool { return r.Method == http.MethodPut }
 func TestADrainKilledAtAnyRequestLosesNothing(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name        string
-		first, keep bool
+		name                string
+		first, keep, random bool
 	}{
-		{"the first write to an item", true, false},
-		{"a later write", false, false},
-		{"a later write, keepPlexEdits", false, true},
+		{"the first write to an item", true, false, false},
+		{"a later write", false, false, false},
+		{"a later write, keepPlexEdits", false, true, false},
+		{"the first write, uploads have names of their own", true, false, true},
+		{"a later write, uploads have names of their own", false, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -117,7 +119,7 @@ func TestADrainKilledAtAnyRequestLosesNothing(t *testing.T) {
 				for n := 1; ; n++ {
 					died := false
 					t.Run(fmt.Sprintf("request %d, %v", n, map[bool]string{false: "before", true: "after"}[after]), func(t *testing.T) {
-						bubble(t, func(b *bench) { died = b.killAndGoOn(n, after, c.first, c.keep) })
+						bubble(t, func(b *bench) { died = b.killAndGoOn(n, after, c.first, c.keep, c.random) })
 					})
 					if !died || t.Failed() {
 						break
@@ -133,7 +135,8 @@ func TestADrainKilledAtAnyRequestLosesNothing(t *testing.T) {
 	}
 }
 
-func (b *bench) killAndGoOn(n int, after, first, keep bool) (died bool) {
+func (b *bench) killAndGoOn(n int, after, first, keep, random bool) (died bool) {
+	b.plex.Set(func(o *simplex.Options) { o.RandomUploads, o.NoPictureLock = random, random })
 	b.opt.Merge.KeepPlexEdits = keep
 	var tags []int64
 	for _, name := range []string{"Sea", "Night", "Fog"} {
@@ -548,6 +551,116 @@ func TestAnUploadThatNobodyHeardOfIsNotRepeated(t *testing.T) {
 		}
 		b.nothingLeft()
 	})
+}
+
+// TestAnUploadInAnOutageIsNotRepeated after it, though the job was not charged with a try
+// and the upload had a name of its own.
+func TestAnUploadInAnOutageIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, random := range []bool{false, true} {
+		t.Run(fmt.Sprint("random names: ", random), func(t *testing.T) {
+			inBubble(t, func(b *bench) {
+				b.opt.Merge.LeaveUnlocked = true // so that no lock tells of it
+				b.plex.Set(func(o *simplex.Options) { o.RandomUploads, o.NoPictureLock = random, true })
+				scene, item := b.film("a.mp4", simstash.Scene{Title: "A", Cover: picture(1)})
+				b.plexNetwork = roundTrip(func(r *http.Request) (*http.Response, error) {
+					if r.Method != http.MethodPost {
+						return b.plex.Transport().RoundTrip(r)
+					}
+					b.plex.Script(simplex.Rule{ResetAfter: true})
+					b.plex.Script(simplex.Rule{Status: 503, Count: -1})
+					return b.plex.Transport().RoundTrip(r)
+				})
+				b.event(scene)
+				b.drain()
+				if b.item(item).PosterSHA1 == "" || len(b.jobs()) != 1 {
+					b.Fatalf("jobs %+v\n%s", b.jobs(), b.log)
+				}
+				b.plexNetwork = b.plex.Transport()
+				b.plex.ClearScript()
+				time.Sleep(time.Hour)
+				b.drain()
+				b.shows(item, map[string]string{"title": "A"})
+				b.poster(item, picture(1), 1)
+				if c := b.plex.Counts(); c.Uploads != 1 {
+					b.Errorf("%d uploads", c.Uploads)
+				}
+				b.nothingLeft()
+			})
+		})
+	}
+}
+
+// TestADrainKilledAfterAPosterAloneDoesNotRepeatIt: nothing else was to be written.
+func TestADrainKilledAfterAPosterAloneDoesNotRepeatIt(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.plex.Set(func(o *simplex.Options) { o.RandomUploads = true })
+		scene, item := b.film("a.mp4", simstash.Scene{Title: "A", Cover: picture(1)})
+		b.event(scene)
+		b.drain()
+		time.Sleep(time.Hour)
+		b.edit(scene, map[string]any{"cover_image": coverInput(picture(2))})
+		if !b.killed(func(_ int, r *http.Request) bool {
+			return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/posters")
+		}, true) {
+			b.Fatal("no poster was uploaded")
+		}
+		time.Sleep(time.Hour)
+		writes := b.plex.Counts().Writes
+		b.drain()
+		b.poster(item, picture(2), 2)
+		if n := b.plex.Counts().Writes - writes; n != 0 {
+			b.Errorf("%d writes of what was there", n)
+		}
+		b.nothingLeft()
+	})
+}
+
+// TestWhatAPosterCosts: two writes, and hundredths of a read, on both readings of lists and
+// however uploads are named. That is found out by one look at a gallery, and remembered.
+func TestWhatAPosterCosts(t *testing.T) {
+	t.Parallel()
+	for _, replace := range []bool{false, true} {
+		for _, random := range []bool{false, true} {
+			t.Run(fmt.Sprintf("lists replace: %v, random names: %v", replace, random), func(t *testing.T) {
+				inBubble(t, func(b *bench) {
+					b.plex.Set(func(o *simplex.Options) { o.ListsReplace, o.RandomUploads = replace, random })
+					tag := b.stash.AddTag(simstash.Tag{Name: "Sea"})
+					scenes := func(n, from int) (items []string) {
+						for i := range n {
+							scene, item := b.film(fmt.Sprintf("%d.mp4", from+i), simstash.Scene{Title: fmt.Sprintf("Film %d", from+i), TagIDs: []int64{tag}, Cover: picture(from + i)})
+							b.event(scene)
+							items = append(items, item)
+						}
+						return items
+					}
+					galleries := func() (n int) {
+						for _, r := range b.plex.Requests() {
+							if r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/posters") {
+								n++
+							}
+						}
+						return n
+					}
+					items := scenes(500, 0)
+					b.drain()
+					c := b.plex.Counts()
+					if c.Writes != 500 || c.Uploads != 500 || c.Total-1000 > 15 || galleries() != 1 {
+						b.Errorf("%d edits, %d uploads, %d other requests, of which %d for galleries", c.Writes, c.Uploads, c.Total-c.Writes-c.Uploads, galleries())
+					}
+					for i, item := range items {
+						b.poster(item, picture(i), 1)
+					}
+					b.plex.ResetCounts()
+					scenes(10, 500)
+					b.drain()
+					if c := b.plex.Counts(); c.Writes != 10 || c.Uploads != 10 || galleries() != 0 {
+						b.Errorf("later: %d edits, %d uploads, %d galleries", c.Writes, c.Uploads, galleries())
+					}
+				})
+			})
+		}
+	}
 }
 
 // TestAPictureThatIsTooLargeIsLeftOut.

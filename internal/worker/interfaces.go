@@ -255,9 +255,10 @@ type PlexWriter interface {
 	Habits() string
 	SetHabits(habits string)
 	OtherRemovals(habits string)
-	// SetPicture makes img the item's picture; idempotent, and never uploads the
-	// same bytes twice. A picture that Plex would not take is ErrPicture.
-	SetPicture(ctx context.Context, key string, slot Slot, img []byte) error
+	// SetPicture makes img the item's picture; idempotent. perhaps: an earlier call may
+	// have uploaded it; then it is looked for first, so that nothing is there twice. A
+	// picture that Plex would not take is ErrPicture.
+	SetPicture(ctx context.Context, key string, slot Slot, img []byte, perhaps bool) error
 	// Scan asks Plex to scan one folder of a library, as Plex sees it; it returns
 	// before Plex has.
 	Scan(ctx context.Context, section, folder string) error

@@ -44,8 +44,9 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 	}
 	if x.cover != nil {
 		if err := c.setPictures(ctx, x, t, &r); err != nil {
-			// The fields are written; say so, and come back for the picture.
-			r.WantedHash = ""
+			// The fields are written; say so, and come back for the picture, which may
+			// have arrived all the same.
+			r.WantedHash, r.Intent = "", r.Base
 			x.remember = append(x.remember, r)
 			return nil, err
 		}
@@ -72,20 +73,29 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 	if cover.Placeholder {
 		return nil // PosterAt stays: looked at again
 	}
-	set := func(slot Slot, name string) (bool, error) {
-		err := c.plex.SetPicture(ctx, t.hit.Key, slot, cover.Bytes)
+	hash := ""
+	if !cover.NotModified {
+		hash = sha1Hex(cover.Bytes)
+	}
+	if t.poster || t.background {
+		// How this server names uploads is one of its habits.
+		if _, err := c.learn(ctx); err != nil {
+			return err
+		}
+	}
+	set := func(slot Slot, name, before string) (bool, error) {
+		err := c.plex.SetPicture(ctx, t.hit.Key, slot, cover.Bytes, mayBeThere(t, slot, before, hash))
+		if err == nil {
+			err = c.keepLearnt(ctx)
+		}
 		if errors.Is(err, ErrPicture) || job.ClassOf(err) == job.ClassRejected {
 			x.notes = append(x.notes, fmt.Sprintf("%s left out: %v", name, err))
 			return false, nil
 		}
 		return err == nil, err
 	}
-	hash := ""
-	if !cover.NotModified {
-		hash = sha1Hex(cover.Bytes)
-	}
 	if t.poster {
-		ok, err := set(Poster, "poster")
+		ok, err := set(Poster, "poster", r.PosterHash)
 		if err != nil {
 			return err
 		}
@@ -96,7 +106,7 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 		}
 	}
 	if t.background {
-		ok, err := set(Background, "background")
+		ok, err := set(Background, "background", r.ArtHash)
 		if err != nil {
 			return err
 		}
@@ -109,6 +119,17 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 		r.PosterETag = cover.ETag
 	}
 	return nil
+}
+
+// mayBeThere reports whether t's item may have an upload of the picture already: from a
+// write that was cut short, from an earlier one of the same (somebody has chosen another
+// since), or from one that is not remembered, for which a lock speaks.
+func mayBeThere(t *target, slot Slot, before, hash string) bool {
+	field := merge.Thumb
+	if slot == Background {
+		field = merge.Art
+	}
+	return len(t.old.Intent) > 0 || before == hash || before == "" && t.item.State.Locked[field]
 }
 
 // edit writes e to t's item and returns the base that holds then. Where accounts
