@@ -39,6 +39,7 @@
  * @property {number} dead
  * @property {number} gone
  * @property {number} writes
+ * @property {"edit" | "person" | "schedule" | ""} cause
  * @property {string | null} [note]
  *
  * @typedef {object} Outage
