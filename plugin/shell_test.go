@@ -224,7 +224,7 @@ func TestTheShellSaysThatAKeyIsMissing(t *testing.T) {
 		says string
 	}{
 		{nil, "Stash asks for a login. Put Stash's API key, which it shows under Settings > Security, in a file and name the file with --api-key-file"},
-		{[]string{"--api-key-file", wrong}, "Stash does not accept the session or API key"},
+		{[]string{"--api-key-file", wrong}, "Stash no longer accepts the session or API key"},
 	} {
 		var out, err bytes.Buffer
 		args := append([]string{"--data", w.dir, "--stash", fmt.Sprintf("http://127.0.0.1:%d", w.port())}, c.key...)

@@ -371,7 +371,7 @@ const flows = {
     await go("/settings");
     await says("Setting of another plugin");
     await page.getByLabel("Plex address").fill("ftp://plex");
-    await says("begins with ftp://, must begin with http:// or https://");
+    await says("begins with ftp://, but must begin with http:// or https://");
     assert.ok(await button("Save").isEnabled());
     await button("Save").click();
     await says("Not saved.");
