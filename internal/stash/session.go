@@ -2,7 +2,11 @@ package stash
 
 import (
 	"context"
+	"errors"
 	"net/http"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,10 +28,20 @@ func lifetime(cookie *http.Cookie, now time.Time) time.Duration {
 	switch {
 	case cookie.MaxAge > 0:
 		return time.Duration(min(cookie.MaxAge, int(maxLifetime/time.Second))) * time.Second
+	case slices.ContainsFunc(cookie.Unparsed, hugeMaxAge):
+		return maxLifetime
 	case cookie.MaxAge == 0 && cookie.Expires.After(now):
 		return min(cookie.Expires.Sub(now), maxLifetime)
 	}
 	return 0
+}
+
+// hugeMaxAge reports whether part of a cookie is a Max-Age that is a number, but too large
+// for the int of net/http, which has 32 bits on ARMv7.
+func hugeMaxAge(part string) bool {
+	name, value, _ := strings.Cut(part, "=")
+	_, err := strconv.ParseUint(strings.TrimSpace(value), 10, 31)
+	return strings.EqualFold(strings.TrimSpace(name), "Max-Age") && errors.Is(err, strconv.ErrRange)
 }
 
 // maxLifetime bounds what is believed: longer sessions need no more care.
