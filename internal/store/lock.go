@@ -26,6 +26,8 @@ const (
 	WakerLock = "waker.lock"
 	// openLock is held while a database is made, migrated or set aside.
 	openLock = "open.lock"
+	// hookLock is held by the hook whose turn it is to write.
+	hookLock = "hook.lock"
 )
 
 // TryLock takes the named lock. It returns nil and no error if another process
@@ -34,6 +36,24 @@ func TryLock(dir, name string) (*Lock, error) { return lockFile(dir, name, true)
 
 // lockFile takes the named lock, for itself alone or shared with others that do not.
 func lockFile(dir, name string, alone bool) (*Lock, error) {
+	l, err := openLockFile(dir, name, alone)
+	if err != nil {
+		return nil, err
+	}
+	ok, err := tryLock(l.f, alone)
+	if err != nil {
+		l.Release()
+		return nil, fmt.Errorf("lock %s: %w. The folder must be on a disk that has file locks", filepath.Join(dir, name), err)
+	}
+	if !ok {
+		l.Release()
+		return nil, nil
+	}
+	return l, nil
+}
+
+// openLockFile opens the file of a lock, which it makes for who wants it alone.
+func openLockFile(dir, name string, alone bool) (*Lock, error) {
 	path := filepath.Join(dir, name)
 	var f *os.File
 	var err error
@@ -53,16 +73,41 @@ func lockFile(dir, name string, alone bool) (*Lock, error) {
 		f.Close()
 		return nil, err
 	}
-	ok, err := tryLock(f, alone)
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("lock %s: %w. The folder must be on a disk that has file locks", path, err)
-	}
-	if !ok {
-		f.Close()
-		return nil, nil
-	}
 	return &Lock{f, shared(info)}, nil
+}
+
+// turn waits until it is this process's turn to write, at most for patience: many that
+// write at once then wake one after the other, where SQLite would have each sleep, look
+// again and sleep longer. It is a courtesy only: without the lock, or after patience,
+// SQLite's own keeps the order.
+func turn(dir string, patience time.Duration) (release func()) {
+	l, err := openLockFile(dir, hookLock, true)
+	if err != nil {
+		return func() {}
+	}
+	switch ok, err := tryLock(l.f, true); {
+	case ok:
+		return l.Release
+	case err != nil:
+		l.Release()
+		return func() {}
+	}
+	// The kernel cannot be told to stop waiting; whoever gives up leaves that behind.
+	got, gone := make(chan error, 1), make(chan struct{})
+	go func() {
+		got <- waitLock(l.f)
+		<-gone
+		l.Release()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-got:
+		return func() { close(gone) }
+	case <-timer.C:
+		close(gone)
+		return func() {}
+	}
 }
 
 // lockError explains why a lock cannot be used.

@@ -29,3 +29,12 @@ func tryLock(f *os.File, alone bool) (bool, error) {
 		}
 	}
 }
+
+// waitLock takes the lock on f alone, however long that takes.
+func waitLock(f *os.File) error {
+	for {
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}

@@ -26,3 +26,8 @@ func tryLock(f *os.File, alone bool) (bool, error) {
 	}
 	return false, err
 }
+
+// waitLock takes the lock on f alone, however long that takes.
+func waitLock(f *os.File) error {
+	return windows.LockFileEx(windows.Handle(f.Fd()), windows.LOCKFILE_EXCLUSIVE_LOCK, 0, 1, 0, new(windows.Overlapped))
+}
