@@ -22,7 +22,7 @@ type Coverage struct {
 }
 
 // synced are the scenes with an item on the current server and nothing left to do.
-const synced = `SELECT scene_id FROM pushed WHERE server = ` + current + `
+const synced = `SELECT scene_id FROM pushed INDEXED BY pushed_scene WHERE server = ` + current + `
 	EXCEPT SELECT subject_id FROM job WHERE kind = 'scene'
 	EXCEPT SELECT subject_id FROM dead_letter WHERE kind = 'scene'`
 

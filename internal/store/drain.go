@@ -43,6 +43,10 @@ type Asking struct {
 	Job string
 }
 
+// turnPatience is how long an event waits for its turn before the others'. It is for a
+// burst: who holds the lock longer than its transaction takes is stopped or hangs.
+const turnPatience = time.Second
+
 // Event queues a subject because Stash called the hook, and says whether this
 // process has to ask for a drain. Both happen in one transaction, in which also
 // the drain gives up its role ([Store.EndDrain]): either the drain sees this job
@@ -53,6 +57,7 @@ type Asking struct {
 // forgotten what it was asked. token must be new; a burst of hooks asks once.
 func (s *Store) Event(ctx context.Context, now time.Time, sub job.Subject, token, stash string, alive func() bool) (Asking, error) {
 	asking := Asking{Token: token}
+	defer turn(s.dir, min(turnPatience, s.patience))()
 	err := s.tx(ctx, func(tx *sql.Tx) error {
 		if err := enqueue(ctx, tx, now, sub, job.PriorityEvent); err != nil {
 			return err

@@ -161,8 +161,8 @@ func (s *Store) TurnedUp(ctx context.Context, now time.Time) (int, error) {
 			return err
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT scene_id FROM missing AS m WHERE
-			EXISTS (SELECT 1 FROM item WHERE server = `+current+` AND path_key = m.path_key AND (joined = 0 OR part = 0)) OR
-			joined = 0 AND (SELECT count(*) FROM item WHERE server = `+current+` AND base_key = m.base_key) > m.namesakes`)
+			EXISTS (SELECT 1 FROM item INDEXED BY item_path WHERE server = `+current+` AND path_key = m.path_key AND (joined = 0 OR part = 0)) OR
+			joined = 0 AND (SELECT count(*) FROM item INDEXED BY item_base WHERE server = `+current+` AND base_key = m.base_key) > m.namesakes`)
 		if err != nil {
 			return err
 		}
@@ -225,7 +225,7 @@ const maxCandidates = 200
 // size or folder first; truncated says that there were more.
 func (s *Server) Candidates(ctx context.Context, lookups ...job.Lookup) (parts []job.Part, truncated bool, err error) {
 	for _, l := range lookups {
-		found, err := s.parts(ctx, `path_key = ?`, key(l.Mapped))
+		found, err := s.parts(ctx, `INDEXED BY item_path`, `path_key = ?`, key(l.Mapped))
 		if err != nil {
 			return nil, false, err
 		}
@@ -237,7 +237,7 @@ func (s *Server) Candidates(ctx context.Context, lookups ...job.Lookup) (parts [
 		return distinct(parts), false, nil
 	}
 	for _, l := range lookups {
-		found, err := s.parts(ctx, `base_key = ? ORDER BY size = ? DESC, parent_key = ? DESC, rating_key LIMIT ?`,
+		found, err := s.parts(ctx, `INDEXED BY item_base`, `base_key = ? ORDER BY size = ? DESC, parent_key = ? DESC, rating_key LIMIT ?`,
 			key(l.Name.Base), l.Size, key(l.Name.Parent), maxCandidates+1)
 		if err != nil {
 			return nil, false, err
@@ -251,12 +251,14 @@ func (s *Server) Candidates(ctx context.Context, lookups ...job.Lookup) (parts [
 // PartsOf returns the parts of one item in their order; none if the index does
 // not know it.
 func (s *Server) PartsOf(ctx context.Context, ratingKey string) ([]job.Part, error) {
-	return s.parts(ctx, `rating_key = ? ORDER BY part`, ratingKey)
+	return s.parts(ctx, ``, `rating_key = ? ORDER BY part`, ratingKey)
 }
 
-func (s *Server) parts(ctx context.Context, where string, args ...any) ([]job.Part, error) {
+// parts reads parts by an index that is named: with the server in front of every key SQLite
+// takes the primary key for as good, and reads all parts that the server has.
+func (s *Server) parts(ctx context.Context, index, where string, args ...any) ([]job.Part, error) {
 	rows, err := s.db.QueryContext(ctx, `SELECT rating_key, part, section, path, size, duration, thumb, updated_at, trashed, optimized
-		FROM item WHERE server = ? AND `+where, append([]any{s.id}, args...)...)
+		FROM item `+index+` WHERE server = ? AND `+where, append([]any{s.id}, args...)...)
 	if err != nil {
 		return nil, s.explain(err)
 	}

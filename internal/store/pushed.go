@@ -77,22 +77,23 @@ func (s *Server) SavePushed(ctx context.Context, all ...job.Pushed) error {
 
 // PushedOfScenes returns the pushed states whose last writer is one of scenes.
 func (s *Server) PushedOfScenes(ctx context.Context, scenes ...int64) ([]job.Pushed, error) {
-	return queryPushed(ctx, s, `scene_id`, scenes)
+	return queryPushed(ctx, s, `INDEXED BY pushed_scene`, `scene_id`, scenes)
 }
 
 // PushedOfKeys returns the pushed states of the items with these rating keys.
 func (s *Server) PushedOfKeys(ctx context.Context, keys ...string) ([]job.Pushed, error) {
-	return queryPushed(ctx, s, `rating_key`, keys)
+	return queryPushed(ctx, s, ``, `rating_key`, keys)
 }
 
 // PushedOfPaths returns the pushed states of items that had a part with one of
 // these paths, as Plex sees them.
 func (s *Server) PushedOfPaths(ctx context.Context, paths ...string) ([]job.Pushed, error) {
-	return queryPushed(ctx, s, `path`, paths)
+	return queryPushed(ctx, s, `INDEXED BY pushed_path`, `path`, paths)
 }
 
-// queryPushed looks up column IN values, in pieces that SQLite takes.
-func queryPushed[T any](ctx context.Context, s *Server, column string, values []T) ([]job.Pushed, error) {
+// queryPushed looks up column IN values, in pieces that SQLite takes, by an index that is
+// named for the reason that [Server.parts] gives.
+func queryPushed[T any](ctx context.Context, s *Server, index, column string, values []T) ([]job.Pushed, error) {
 	var all []job.Pushed
 	for len(values) > 0 {
 		n := min(len(values), 500)
@@ -101,7 +102,7 @@ func queryPushed[T any](ctx context.Context, s *Server, column string, values []
 			args = append(args, v)
 		}
 		values = values[n:]
-		rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE server = ? AND `+column+
+		rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed `+index+` WHERE server = ? AND `+column+
 			` IN (?`+strings.Repeat(`,?`, n-1)+`) ORDER BY rating_key`, args...)
 		if err != nil {
 			return nil, s.explain(err)
@@ -141,7 +142,7 @@ func (s *Server) PushedAfter(ctx context.Context, after string, limit int) ([]jo
 // PushedScenes lists the scenes with ids above after, up to and with last, that
 // wrote an item.
 func (s *Server) PushedScenes(ctx context.Context, after, last int64) ([]int64, error) {
-	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed WHERE server = ? AND scene_id > ? AND scene_id <= ? ORDER BY scene_id`, s.id, after, last)
+	return s.ids(ctx, `SELECT DISTINCT scene_id FROM pushed INDEXED BY pushed_scene WHERE server = ? AND scene_id > ? AND scene_id <= ? ORDER BY scene_id`, s.id, after, last)
 }
 
 // LiveScenes lists which of the scenes with ids above after, up to and with last,
@@ -217,22 +218,22 @@ func (s *Store) LookAgain(ctx context.Context, scene int64) error {
 // PushedUnread returns up to limit states of items that were written and not read back
 // since.
 func (s *Server) PushedUnread(ctx context.Context, limit int) ([]job.Pushed, error) {
-	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed WHERE server = ? AND unread <> 0 AND intent = '' ORDER BY rating_key LIMIT ?`, s.id, limit)
+	rows, err := s.db.QueryContext(ctx, `SELECT `+pushedColumns+` FROM pushed INDEXED BY pushed_unread WHERE server = ? AND unread <> 0 AND intent = '' ORDER BY rating_key LIMIT ?`, s.id, limit)
 	if err != nil {
 		return nil, s.explain(err)
 	}
 	return s.allPushed(rows)
 }
 
-// SaveRead stores what reading items back has shown: base, thumb and whether the item
-// must be looked at again. A state that was
-// written again meanwhile, or is about to be, is left as it is.
+// SaveRead stores what reading items back has shown: base, thumb, what a listing shows of
+// the item and whether it must be looked at again. A state that was written again
+// meanwhile, or is about to be, is left as it is.
 func (s *Server) SaveRead(ctx context.Context, all ...job.Pushed) error {
 	return s.tx(ctx, func(tx *sql.Tx) error {
 		for _, p := range all {
-			if err := exec(ctx, tx, `UPDATE pushed SET unread = 0, base = ?, thumb = ?, wanted_hash = ?
+			if err := exec(ctx, tx, `UPDATE pushed SET unread = 0, base = ?, thumb = ?, wanted_hash = ?, seen = ?
 				WHERE server = ? AND rating_key = ? AND pushed_at = ? AND unread <> 0 AND intent = ''`,
-				string(p.Base), p.Thumb, p.WantedHash, s.id, p.Key, ms(p.At)); err != nil {
+				string(p.Base), p.Thumb, p.WantedHash, p.Seen, s.id, p.Key, ms(p.At)); err != nil {
 				return err
 			}
 		}

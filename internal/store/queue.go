@@ -204,7 +204,7 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 		}
 		for _, l := range e.Missing {
 			if err := exec(ctx, tx, `INSERT OR REPLACE INTO missing (scene_id, path_key, base_key, namesakes, joined)
-				VALUES (?1, ?2, ?3, (SELECT count(*) FROM item WHERE server = `+current+` AND base_key = ?3), ?4)`,
+				VALUES (?1, ?2, ?3, (SELECT count(*) FROM item INDEXED BY item_base WHERE server = `+current+` AND base_key = ?3), ?4)`,
 				e.Job.Subject.ID, key(l.Mapped), key(l.Name.Base), o.Class == job.ClassJoined); err != nil {
 				return err
 			}
@@ -218,7 +218,7 @@ func finish(ctx context.Context, tx *sql.Tx, now time.Time, e job.Ended) error {
 	}
 	if o.Verdict == job.Gone && e.Job.Subject.Kind == job.KindScene {
 		// Of the other servers it is forgotten when they are compared.
-		if err := exec(ctx, tx, `DELETE FROM pushed WHERE server = `+current+` AND scene_id = ?`, e.Job.Subject.ID); err != nil {
+		if err := exec(ctx, tx, `DELETE FROM pushed INDEXED BY pushed_scene WHERE server = `+current+` AND scene_id = ?`, e.Job.Subject.ID); err != nil {
 			return err
 		}
 	}
