@@ -86,11 +86,12 @@ func coverageOf(k store.Coverage, found worker.Found, both, scenes int) Coverage
 		WithoutMetadata: found.WithoutMetadata,
 		Excluded:        Tally[Exclusion]{},
 	}
-	other := found.Excluded - found.NoFile - found.NotOrganized - found.ByTag
+	other := found.Excluded - found.NoFile - found.NotOrganized - found.NoStashID - found.NoRequiredTag - found.ByTag - found.OutsidePaths - found.ByPath
 	left := []struct {
 		reason Exclusion
 		n      int
-	}{{ExcludedOther, other}, {ExcludedTag, found.ByTag}, {ExcludedNotOrganized, found.NotOrganized}, {ExcludedNoFile, found.NoFile}}
+	}{{ExcludedOther, other}, {ExcludedPath, found.ByPath}, {ExcludedOutsidePaths, found.OutsidePaths}, {ExcludedTag, found.ByTag},
+		{ExcludedNoRequiredTag, found.NoRequiredTag}, {ExcludedNoStashID, found.NoStashID}, {ExcludedNotOrganized, found.NotOrganized}, {ExcludedNoFile, found.NoFile}}
 	rest := scenes - c.Synced - c.Waiting - c.NotInPlex - c.Joined - c.Dead
 	// Fewer are left than the comparison found: some have metadata by now, or are in Plex.
 	fits := func(n int) int {

@@ -163,7 +163,8 @@ func comparison(c worker.Comparing) Comparison {
 		Found: Found{
 			NeverPushed: f.NeverPushed, ChangedInStash: f.ChangedInStash, ChangedInPlex: f.ChangedInPlex, Rekeyed: f.Rekeyed,
 			Gone: f.Gone, NotInPlex: f.NotInPlex, Joined: f.Joined, Same: f.Same, WithoutMetadata: f.WithoutMetadata, Excluded: f.Excluded,
-			Unreadable: f.Unreadable, NoFile: f.NoFile, NotOrganized: f.NotOrganized, ByTag: f.ByTag, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
+			Unreadable: f.Unreadable, NoFile: f.NoFile, NotOrganized: f.NotOrganized,
+			NoStashID: f.NoStashID, NoRequiredTag: f.NoRequiredTag, ByTag: f.ByTag, OutsidePaths: f.OutsidePaths, ByPath: f.ByPath, Waiting: f.Waiting, Dead: f.Dead, Queued: f.Queued,
 		},
 	}
 }

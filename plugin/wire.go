@@ -14,7 +14,10 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/poster"
+	"github.com/plexsync/plexsync/internal/scope"
 	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/title"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -38,21 +41,32 @@ func (p *process) worker(ctx context.Context, s *session) (*worker.Worker, error
 	if err != nil {
 		return nil, err
 	}
+	titles, err := title.Parse(c.TitleTemplate)
+	if err != nil {
+		return nil, err
+	}
+	shape, err := poster.ParseShape(c.PosterShape)
+	if err != nil {
+		return nil, err
+	}
 	o := worker.Options{
-		Libraries:     c.Libraries,
-		Rules:         rules,
-		Merge:         mergeOptions(c),
-		Poster:        c.Fields.Poster,
-		Background:    c.Fields.Background,
-		Policy:        job.Policy{MaxRetries: c.MaxRetries, PlexIsSubset: c.PlexIsSubset},
-		Retention:     c.DLQRetention,
-		OnlyOrganized: c.OnlyOrganized,
-		ExcludeTags:   c.ExcludeTags,
-		ScanPlex:      c.ScanPlex,
-		CompareEvery:  c.CompareEvery,
-		ByPerson:      s.by == "",
-		Cause:         s.cause(),
-		Hide:          s.hide,
+		Libraries:    c.Libraries,
+		Rules:        rules,
+		Merge:        mergeOptions(c),
+		Poster:       c.Fields.Poster,
+		Background:   c.Fields.Background,
+		Policy:       job.Policy{MaxRetries: c.MaxRetries, PlexIsSubset: c.PlexIsSubset},
+		Retention:    c.DLQRetention,
+		Conditions:   conditions(c),
+		GenreTags:    c.GenreTags,
+		LabelTags:    c.LabelTags,
+		Title:        titles,
+		Shape:        shape,
+		ScanPlex:     c.ScanPlex,
+		CompareEvery: c.CompareEvery,
+		ByPerson:     s.by == "",
+		Cause:        s.cause(),
+		Hide:         s.hide,
 	}
 	return worker.New(worker.Deps{
 		Store:    bridge.Store(s.db),
@@ -79,6 +93,12 @@ func (s *session) cause() job.Cause {
 		return job.CauseSchedule
 	}
 	return job.CauseEdit
+}
+
+// conditions are the settings that say which scenes are synced.
+func conditions(c config.Config) scope.Conditions {
+	return scope.Conditions{OnlyOrganized: c.OnlyOrganized, OnlyStashIDs: c.OnlyStashIDs, OnlyTags: c.OnlyTags,
+		ExcludeTags: c.ExcludeTags, OnlyPaths: c.OnlyPaths, ExcludePaths: c.ExcludePaths}
 }
 
 // mergeOptions translates the settings.

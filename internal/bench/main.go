@@ -31,11 +31,12 @@ import (
 func main() {
 	plugin := flag.String("plugin", "dist/plexsync", "folder of the built plugin")
 	runs := flag.Int("runs", 200, "processes per figure")
+	only := flag.String("only", "", "only the rows whose names hold this, such as \"at once\"")
 	out := flag.String("json", "bench.json", "file for the results")
 	tags := flag.String("tags", "sqlite_omit_load_extension,netgo,osusergo", "build tags of the floor program")
 	ldflags := flag.String("ldflags", "-s -w -linkmode external -extldflags -static", "linker flags of the floor program")
 	flag.Parse()
-	if err := run(*plugin, *runs, *out, *tags, *ldflags); err != nil {
+	if err := run(*plugin, *only, *runs, *out, *tags, *ldflags); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -59,7 +60,7 @@ type figure struct {
 	Lost int `json:"lost"`
 }
 
-func run(plugin string, runs int, out, tags, ldflags string) error {
+func run(plugin, only string, runs int, out, tags, ldflags string) error {
 	exe, err := filepath.Abs(filepath.Join(plugin, "plexsync"))
 	if err != nil {
 		return err
@@ -99,6 +100,9 @@ func run(plugin string, runs int, out, tags, ldflags string) error {
 		{"with 100,000 jobs queued", 100_000, false, 1, exe},
 		{"100 at once", 0, false, 100, exe},
 	} {
+		if !strings.Contains(s.name, only) {
+			continue
+		}
 		b := bench{plugin: s.exe, floor: floor, dir: filepath.Join(work, strings.ReplaceAll(s.name, " ", "-")), stash: stash}
 		f, err := b.measure(s.name, runs, s.queued, s.drain, s.parallel)
 		if err != nil {

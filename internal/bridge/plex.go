@@ -61,7 +61,7 @@ func (p plexSide) Items(ctx context.Context, keys []string) ([]worker.Item, erro
 		for f, locked := range x.Locked {
 			state.Locked[merge.Field(f)] = locked
 		}
-		out[i] = worker.Item{Key: x.Key, Section: x.Section, Title: x.Title, Thumb: x.Thumb, Trashed: x.Deleted, State: state}
+		out[i] = worker.Item{Key: x.Key, Section: x.Section, Title: x.Title, Thumb: x.Thumb, Seen: job.Part{UpdatedAt: x.UpdatedAt, Thumb: x.Thumb}.Seen(), Trashed: x.Deleted, State: state}
 	}
 	return out, err
 }

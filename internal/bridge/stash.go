@@ -11,6 +11,7 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/scope"
 	"github.com/plexsync/plexsync/internal/stash"
 	"github.com/plexsync/plexsync/internal/worker"
 )
@@ -39,6 +40,15 @@ func (s stashSide) SceneIDs(ctx context.Context, sub job.Subject, page func([]in
 
 func (s stashSide) AllScenes(ctx context.Context, after int64, page func([]worker.Scene) error) error {
 	return s.Client.AllScenes(ctx, after, func(found []stash.Scene) error { return page(s.scenes(found)) })
+}
+
+func (s stashSide) Tags(ctx context.Context) ([]scope.Tag, error) {
+	all, err := s.Client.Tags(ctx)
+	out := make([]scope.Tag, len(all))
+	for i, t := range all {
+		out[i] = scope.Tag{ID: t.ID, Name: t.Name, Parents: t.Parents}
+	}
+	return out, err
 }
 
 func (s stashSide) SubjectsUpdatedSince(ctx context.Context, then time.Time) ([]worker.Updated, error) {
@@ -79,7 +89,10 @@ func (s stashSide) scenes(all []stash.Scene) []worker.Scene {
 		for _, g := range x.Groups {
 			m.Groups = append(m.Groups, merge.Named{ID: g.ID, Name: g.Name})
 		}
-		w := worker.Scene{ID: x.ID, Err: x.Err, Organized: x.Organized, Updated: x.UpdatedAt, Meta: m, CoverURL: x.ScreenshotURL}
+		if len(x.Files) > 0 {
+			m.Width, m.Height = x.Files[0].Width, x.Files[0].Height
+		}
+		w := worker.Scene{ID: x.ID, Err: x.Err, Organized: x.Organized, StashIDs: x.StashIDs, Updated: x.UpdatedAt, Meta: m, CoverURL: x.ScreenshotURL}
 		for _, f := range x.Files {
 			w.Files = append(w.Files, match.File{Path: f.Path, Size: f.Size, Duration: f.Duration})
 		}

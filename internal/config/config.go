@@ -6,6 +6,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -33,10 +34,16 @@ type Config struct {
 	// ContentRating and Labels for every item; "" and none if switched off.
 	ContentRating string
 	Labels        []string
-	ExcludeTags   []string
+	// GenreTags and LabelTags are entries that choose tags; none = all, and none.
+	GenreTags, LabelTags []string
+	// TitleTemplate and PosterShape as typed; checked by a [Check].
+	TitleTemplate, PosterShape string
+	// OnlyTags and ExcludeTags are entries that name tags, OnlyPaths and ExcludePaths
+	// globs; checked by a [Check].
+	OnlyTags, ExcludeTags, OnlyPaths, ExcludePaths []string
 
-	Paused, OnlyOrganized, KeepPlexEdits, MirrorLists, LeaveUnlocked bool
-	PlexIsSubset, ScanPlex, InsecureTLS, HidePaths, Verbose          bool
+	Paused, OnlyOrganized, OnlyStashIDs, KeepPlexEdits, MirrorLists, LeaveUnlocked bool
+	PlexIsSubset, ScanPlex, InsecureTLS, HidePaths, Verbose                        bool
 
 	// MaxRetries is 1 to 100, 5 if not set.
 	MaxRetries int
@@ -103,11 +110,13 @@ type Problem struct {
 // String is the problem in one line.
 func (p Problem) String() string { return p.Setting + ": " + p.Message }
 
-// Check tests the text of a setting that another package understands. A failure is
-// fatal: a path rule, say, that is guessed at would match the wrong files.
+// Check tests a setting that another package understands: its text, or the entries of
+// its list. A failure is fatal: a path rule, say, that is guessed at would match the
+// wrong files, and a condition that is passed over would let every scene through.
 type Check struct {
-	Setting string
-	Test    func(value string) error
+	Setting  string
+	Test     func(value string) error
+	TestList func(entries []string) error
 }
 
 const day = 24 * time.Hour
@@ -122,12 +131,20 @@ func Parse(settings map[string]any, checks ...Check) (Config, []Problem) {
 		PlexURL:       r.plexURL("plexUrl"),
 		PlexToken:     r.token("plexToken"),
 		Libraries:     r.list("plexLibraries"),
-		PathRules:     r.pathRules("pathRules"),
-		ExcludeTags:   r.list("excludeTags"),
+		PathRules:     r.must("pathRules", "/data => /media").text(),
 		ContentRating: r.text("contentRating"),
 		Labels:        r.list("labels"),
+		GenreTags:     r.must("genreTags", "under:Genre, -Technical").list(),
+		LabelTags:     r.must("labelTags", "under:Mood").list(),
+		TitleTemplate: r.must("titleTemplate", "{studio} - {title}").text(),
+		PosterShape:   r.must("posterShape", "fit").text(),
+		OnlyTags:      r.must("onlyTags", "Favorite, under:Genre").list(),
+		ExcludeTags:   r.must("excludeTags", "Trailer, under:Private").list(),
+		OnlyPaths:     r.must("onlyPaths", "/data/films").list(),
+		ExcludePaths:  r.must("excludePaths", "**/trailers/**").list(),
 		Paused:        r.boolean("paused"),
-		OnlyOrganized: r.boolean("onlyOrganized"),
+		OnlyOrganized: r.condition("onlyOrganized"),
+		OnlyStashIDs:  r.condition("onlyStashIds"),
 		KeepPlexEdits: r.boolean("keepPlexEdits"),
 		MirrorLists:   r.boolean("mirrorLists"),
 		LeaveUnlocked: r.boolean("leaveUnlocked"),
@@ -145,8 +162,16 @@ func Parse(settings map[string]any, checks ...Check) (Config, []Problem) {
 	r.fields(&c)
 	for _, check := range checks {
 		if text, ok := asText(settings[check.Setting]); ok {
-			if err := check.Test(text); err != nil {
-				r.fatal(check.Setting, "%v", err)
+			var err error
+			if check.Test != nil {
+				err = check.Test(text)
+			}
+			if check.TestList != nil {
+				entries, _ := splitList(text)
+				err = errors.Join(err, check.TestList(entries))
+			}
+			if err != nil {
+				r.fatal(check.Setting, "%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 			}
 		}
 	}
@@ -199,33 +224,61 @@ func (r *reader) text(name string) string {
 	return text
 }
 
-// pathRules reads the path rules. Without those that a person wanted, files would
-// be matched wrongly: there is no default to fall back to.
-func (r *reader) pathRules(name string) string {
+// must reads a setting whose default would do harm where something else was wanted: with
+// other path rules files would be matched wrongly, without a condition scenes would be
+// synced that should not be, with another title or poster all items would be written.
+func (r *reader) must(name, example string) needed {
 	text, ok := asText(r.settings[name])
 	if !ok {
-		r.fatal(name, "%s is not text; a valid value is, for example, /data => /media", show(r.settings[name]))
+		r.fatal(name, "%s is not text; a valid value is, for example, %s", show(r.settings[name]), example)
 	}
-	return text
+	return needed{r, name, text}
+}
+
+// needed is the text of such a setting.
+type needed struct {
+	r        *reader
+	name, of string
+}
+
+func (n needed) text() string { return n.of }
+
+func (n needed) list() []string { return n.r.split(n.name, n.of) }
+
+// condition reads a switch whose default would do harm, see must.
+func (r *reader) condition(name string) bool {
+	on, ok := asBoolean(r.settings[name])
+	if !ok {
+		r.fatal(name, "%s is neither true nor false", show(r.settings[name]))
+	}
+	return on
 }
 
 // boolean reads a switch, which is off unless it was set.
 func (r *reader) boolean(name string) bool {
-	switch v := r.settings[name].(type) {
+	on, ok := asBoolean(r.settings[name])
+	if !ok {
+		r.warn(name, "%s is neither true nor false; using false", show(r.settings[name]))
+	}
+	return on
+}
+
+// asBoolean is the value of a switch; ok is false if it is of another kind.
+func asBoolean(value any) (on, ok bool) {
+	switch v := value.(type) {
 	case nil:
-		return false
+		return false, true
 	case bool:
-		return v
+		return v, true
 	case string, json.Number, float64, int:
 		switch v := fmt.Sprint(v); strings.ToLower(strings.TrimSpace(v)) {
 		case "true", "on", "yes", "1":
-			return true
+			return true, true
 		case "false", "off", "no", "0", "":
-			return false
+			return false, true
 		}
 	}
-	r.warn(name, "%s is neither true nor false; using false", show(r.settings[name]))
-	return false
+	return false, false
 }
 
 // never is the lowest number, where any below zero means never.
@@ -273,8 +326,9 @@ func (r *reader) number(name string, fallback, low, high int) int {
 // list reads a list separated by commas or line feeds. An element in double quotes is
 // taken as it is: it may hold commas, and blanks at its ends, which others lose.
 // Repeated and blank elements are dropped.
-func (r *reader) list(name string) []string {
-	text := r.text(name)
+func (r *reader) list(name string) []string { return r.split(name, r.text(name)) }
+
+func (r *reader) split(name, text string) []string {
 	all, closed := splitList(text)
 	if !closed {
 		r.warn(name, "%s has a double quote that is never closed; the rest counts as one name", show(text))

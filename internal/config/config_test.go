@@ -112,7 +112,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	c, problems := Parse(map[string]any{
 		"plexUrl": "ftp://x", "plexToken": "two words", "paused": "maybe", "maxRetries": json.Number("1000"), "dlqRetentionDays": 1.5,
 		"compareEveryHours": "often", "fields": "title, sumary, nonsense", "collections": "studios, films", "verbose": 7.0, "labels": true, "pathRules": "x",
-	}, Check{"pathRules", func(v string) error { return errors.New("has no arrow") }})
+	}, Check{Setting: "pathRules", Test: func(v string) error { return errors.New("has no arrow") }})
 	want := []string{
 		"plexUrl: begins with ftp://", "plexToken: contains characters", `labels: "true" is not text; it counts as empty`, `paused: "maybe" is neither`, `verbose: "7" is neither`,
 		"maxRetries: 1000 is not between 1 and 100; using 5", `dlqRetentionDays: "1.5" is not an integer; using 30`,
@@ -134,7 +134,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 
 func TestAMandatorySettingOfAnotherTypeIsFatalAndToldOnce(t *testing.T) {
 	for _, name := range []string{"plexUrl", "plexToken", "pathRules"} {
-		c, problems := Parse(enough(map[string]any{name: []any{"s3cretToken"}}), Check{"pathRules", func(v string) error { return nil }})
+		c, problems := Parse(enough(map[string]any{name: []any{"s3cretToken"}}), Check{Setting: "pathRules", Test: func(v string) error { return nil }})
 		if c.Ready() || len(problems) != 1 || problems[0].Setting != name || !problems[0].Fatal || !strings.Contains(problems[0].Message, "is not text") ||
 			name != "pathRules" && strings.Contains(problems[0].Message, "s3cret") {
 			t.Errorf("%s: ready %v, %v", name, c.Ready(), problems)
@@ -307,6 +307,14 @@ func TestEverySettingChangesWhatItSays(t *testing.T) {
 		"contentRating":     {[]any{"18", 18.0, json.Number("18"), 18}, func(c *Config) { c.ContentRating = "18" }},
 		"labels":            {[]any{`"A, B", C`}, func(c *Config) { c.Labels = []string{"A, B", "C"} }},
 		"excludeTags":       {[]any{"Trailer,12", "Trailer, ,12"}, func(c *Config) { c.ExcludeTags = []string{"Trailer", "12"} }},
+		"genreTags":         {[]any{"under:Genre, -4K", "under:Genre,,-4K"}, func(c *Config) { c.GenreTags = []string{"under:Genre", "-4K"} }},
+		"labelTags":         {[]any{"Mood", "Mood,Mood"}, func(c *Config) { c.LabelTags = []string{"Mood"} }},
+		"titleTemplate":     {[]any{"{studio}, {title}", " {studio}, {title}\n"}, func(c *Config) { c.TitleTemplate = "{studio}, {title}" }},
+		"posterShape":       {[]any{"fit", " fit "}, func(c *Config) { c.PosterShape = "fit" }},
+		"onlyStashIds":      {on, func(c *Config) { c.OnlyStashIDs = true }},
+		"onlyTags":          {[]any{"12, A", "12\nA"}, func(c *Config) { c.OnlyTags = []string{"12", "A"} }},
+		"onlyPaths":         {[]any{`/a, "/b, c"`}, func(c *Config) { c.OnlyPaths = []string{"/a", "/b, c"} }},
+		"excludePaths":      {[]any{`D:\a`, `"D:\a"`}, func(c *Config) { c.ExcludePaths = []string{`D:\a`} }},
 		"maxRetries":        {number, func(c *Config) { c.MaxRetries = 7 }},
 		"dlqRetentionDays":  {number, func(c *Config) { c.DLQRetention = 7 * day }},
 		"compareEveryHours": {number, func(c *Config) { c.CompareEvery = 7 * time.Hour }},
@@ -347,9 +355,10 @@ func TestEverySettingChangesWhatItSays(t *testing.T) {
 }
 
 // TestABadValueIsToldWithItsNameAndReplaced: one of each kind, for every setting
-// that has a default.
+// that has a default. Where the default would do harm nothing is synced instead.
 func TestABadValueIsToldWithItsNameAndReplaced(t *testing.T) {
 	standard, _ := Parse(enough(nil))
+	harm := []string{"onlyOrganized", "onlyStashIds", "onlyTags", "excludeTags", "onlyPaths", "excludePaths", "genreTags", "labelTags", "titleTemplate", "posterShape"}
 	for _, s := range Settings() {
 		var bad []any
 		switch s.Type {
@@ -365,10 +374,42 @@ func TestABadValueIsToldWithItsNameAndReplaced(t *testing.T) {
 		}
 		for _, v := range bad {
 			c, problems := Parse(enough(map[string]any{s.Name: v}))
-			if !reflect.DeepEqual(c, standard) || len(problems) != 1 || problems[0].Setting != s.Name || problems[0].Fatal {
+			fatal := slices.Contains(harm, s.Name)
+			if c.Ready() == fatal || !fatal && !reflect.DeepEqual(c, standard) || len(problems) != 1 || problems[0].Setting != s.Name || problems[0].Fatal != fatal {
 				t.Errorf("%s as %#v: %+v, %v", s.Name, v, c, problems)
 			}
 		}
+	}
+}
+
+// TestAListIsCheckedByItsEntries, as they are after quotes and blanks are gone, and all
+// that is wrong with it is told in one line.
+func TestAListIsCheckedByItsEntries(t *testing.T) {
+	check := Check{Setting: "onlyPaths", TestList: func(entries []string) error {
+		if slices.Equal(entries, []string{"/a, b", "c"}) {
+			return errors.Join(errors.New("first"), errors.New("second"))
+		}
+		return nil
+	}}
+	c, problems := Parse(enough(map[string]any{"onlyPaths": `"/a, b", c,`}), check)
+	if c.Ready() || len(problems) != 1 || !problems[0].Fatal || problems[0].String() != "onlyPaths: first; second" {
+		t.Errorf("%v", problems)
+	}
+	if c, problems := Parse(enough(map[string]any{"onlyPaths": "c"}), check); !c.Ready() || len(problems) != 0 {
+		t.Errorf("%v", problems)
+	}
+}
+
+// TestLabelsOfTags: tags that become labels switch labels on, and need no other label.
+func TestLabelsOfTags(t *testing.T) {
+	on := func(c Config) bool {
+		return slices.Contains(c.Choices(), Choice{"labels", true})
+	}
+	if c, _ := Parse(enough(map[string]any{"labelTags": "Mood", "fields": "title, labels"})); !on(c) || c.Labels != nil || !slices.Equal(c.LabelTags, []string{"Mood"}) {
+		t.Errorf("%q, %q", c.Labels, c.LabelTags)
+	}
+	if c, _ := Parse(enough(map[string]any{"labelTags": "Mood", "labels": "nas", "fields": "-labels"})); on(c) || c.Labels != nil || c.LabelTags != nil {
+		t.Errorf("%q, %q", c.Labels, c.LabelTags)
 	}
 }
 

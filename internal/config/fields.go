@@ -51,7 +51,7 @@ func (c Config) Choices() []Choice {
 	on := map[string]bool{
 		"title": f.Title, "summary": f.Summary, "date": f.Date, "studio": f.Studio, "director": f.Director,
 		"performers": f.Performers, "tags": f.Tags, "collections": f.Collections, "poster": f.Poster,
-		"rating": f.Rating, "background": f.Background, "labels": len(c.Labels) > 0, "contentRating": c.ContentRating != "",
+		"rating": f.Rating, "background": f.Background, "labels": len(c.Labels)+len(c.LabelTags) > 0, "contentRating": c.ContentRating != "",
 		"originalTitle": f.OriginalTitle, "tagline": f.Tagline, "sortTitle": f.SortTitle, "photos": f.Photos,
 	}
 	var all []Choice
@@ -112,8 +112,8 @@ func (r *reader) fields(c *Config) {
 	}
 	switch {
 	case removed["labels"]:
-		c.Labels = nil
-	case on["labels"] && len(c.Labels) == 0:
+		c.Labels, c.LabelTags = nil, nil
+	case on["labels"] && len(c.Labels)+len(c.LabelTags) == 0:
 		c.Labels = []string{defaultLabel}
 	}
 	switch {

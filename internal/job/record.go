@@ -26,7 +26,9 @@ type Pushed struct {
 	// Base and Intent are package merge's, as JSON; nil for none. Intent is set
 	// while a write is under way: after a crash either of them may be true.
 	Base, Intent []byte
-	// PosterHash and ArtHash are the SHA-1 of the pictures that Plex has from us.
+	// PosterHash and ArtHash are the SHA-1 of the covers that the pictures that Plex has
+	// from us were made of; PosterHash is followed by ":" and the poster's shape, if it
+	// has another than the cover.
 	PosterHash, ArtHash string
 	// PosterETag is Stash's for the cover, and PosterAt the scene's updated_at when
 	// the cover was last looked at; zero to look again.
@@ -39,8 +41,8 @@ type Pushed struct {
 	Refs []Subject
 	// At is when the scene was read that was written.
 	At time.Time
-	// Seen is what the listing showed of the item when it was last read in full and
-	// was as we left it, see [Part.Seen]; "" if not since our last write.
+	// Seen is what a listing showed, or would have, of the item when it was last read in
+	// full and was as we left it, see [Part.Seen]; "" if not since our last write.
 	Seen string
 	// Unread: it was written and not read back since, so that it is not known yet how
 	// Plex shows what was written.

@@ -99,6 +99,8 @@ type Scene struct {
 	Studio       *StudioOf
 	Performers   []Person
 	Tags, Groups []Named
+	// Width and Height are its video's, in pixels; 0 = unknown.
+	Width, Height int
 }
 
 // StudioOf is a scene's studio, with the one above it.
@@ -153,8 +155,15 @@ type Options struct {
 	CollectStudio, CollectParents, CollectGroups bool
 	// ContentRating for every item; "" = the field is not synced.
 	ContentRating string
-	// Labels for every item; none = the field is not synced.
-	Labels []string
+	// Labels for every item, and which tags become labels, too; none and nil = the field
+	// is not synced.
+	Labels    []string
+	LabelTags func(Named) bool
+	// GenreTags says which tags become genres; nil = all.
+	GenreTags func(Named) bool
+	// ShownTitle is the title that an item gets, "" to leave it as it is; nil = the
+	// scene's.
+	ShownTitle func(Scene) string
 	// KeepPlexEdits: what a person changed after we wrote it stays.
 	KeepPlexEdits bool
 	// MirrorLists: genres, actors, directors and collections become exactly
@@ -200,7 +209,11 @@ func Want(s Scene, o Options) Wanted {
 			w.Scalars[f] = w.cut(string(f), oneLine(text), LineLimit)
 		}
 	}
-	line(o.Title, Title, s.Title)
+	shown := s.Title
+	if o.ShownTitle != nil {
+		shown = o.ShownTitle(s)
+	}
+	line(o.Title, Title, shown)
 	line(o.OriginalTitle, OriginalTitle, s.Title)
 	line(o.Tagline, Tagline, s.Code)
 	line(o.ContentRating != "", ContentRating, o.ContentRating)
@@ -229,7 +242,7 @@ func Want(s Scene, o Options) Wanted {
 		w.list(Director, candidate{Tag: Tag{Name: s.Director}})
 	}
 	if o.Tags {
-		w.list(Genre, named(s.Tags)...)
+		w.list(Genre, named(chosen(s.Tags, o.GenreTags))...)
 	}
 	if o.Performers {
 		actors := make([]candidate, len(s.Performers))
@@ -256,10 +269,13 @@ func Want(s Scene, o Options) Wanted {
 		}
 		w.list(Collection, all...)
 	}
-	if len(o.Labels) > 0 {
+	if len(o.Labels) > 0 || o.LabelTags != nil {
 		labels := make([]candidate, len(o.Labels))
 		for i, l := range o.Labels {
 			labels[i].Name = l
+		}
+		if o.LabelTags != nil {
+			labels = append(labels, named(chosen(s.Tags, o.LabelTags))...)
 		}
 		w.list(Label, labels...)
 	}
@@ -274,6 +290,14 @@ func studioName(s *StudioOf) string {
 		return ""
 	}
 	return s.Name
+}
+
+// chosen are those that a choice means; nil means all.
+func chosen(all []Named, choice func(Named) bool) []Named {
+	if choice == nil {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(n Named) bool { return !choice(n) })
 }
 
 func named(all []Named) []candidate {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -141,30 +142,53 @@ func TestScenesAreFoundByWhatTheyShow(t *testing.T) {
 	}
 }
 
-func TestTagsAreFoundByName(t *testing.T) {
+func TestTagsComeWithThoseAboveThem(t *testing.T) {
 	c, s := pair(t, simstash.Options{})
-	for _, name := range []string{"69", "Favourite", "a.b|c", "690", "Night"} {
-		s.AddTag(simstash.Tag{Name: name})
+	if tags, err := c.Tags(ctx); err != nil || len(tags) != 0 {
+		t.Errorf("without any: %v, %v", tags, err)
 	}
-	many := make([]string, 150)
-	for i := range many {
-		many[i] = fmt.Sprint(1000 + i)
+	a := s.AddTag(simstash.Tag{Name: "A"})
+	b := s.AddTag(simstash.Tag{Name: "69", ParentIDs: []int64{a}})
+	x := s.AddTag(simstash.Tag{Name: "C", ParentIDs: []int64{a, b}})
+	s.ResetCounts()
+	tags, err := c.Tags(ctx)
+	slices.SortFunc(tags, func(x, y stash.Tag) int { return int(x.ID - y.ID) })
+	for _, t := range tags {
+		slices.Sort(t.Parents)
 	}
-	s.AddTag(simstash.Tag{Name: "1149"})
-	for _, x := range []struct {
-		names, want []string
-		requests    int
-	}{
-		{nil, nil, 0},
-		{[]string{"69", "7", "night", "a.b|c", "a.b", "axb|c", ""}, []string{"69", "night", "a.b|c"}, 1},
-		{[]string{"7"}, nil, 1},
-		{many, []string{"1149"}, 2},
-	} {
-		s.ResetCounts()
-		got, err := c.TagNames(ctx, x.names)
-		if err != nil || !slices.Equal(got, x.want) || s.Counts().Requests != x.requests {
-			t.Errorf("%.60q: %q, %v, %d requests; want %q, %d", x.names, got, err, s.Counts().Requests, x.want, x.requests)
+	want := []stash.Tag{{ID: a, Name: "A"}, {ID: b, Name: "69", Parents: []int64{a}}, {ID: x, Name: "C", Parents: []int64{a, b}}}
+	if err != nil || !reflect.DeepEqual(tags, want) || s.Counts().Requests != 1 {
+		t.Errorf("%+v, %v, %d requests", tags, err, s.Counts().Requests)
+	}
+}
+
+// TestIDsOfStashBoxesComeIfTheyAreAskedFor, whichever way scenes are asked for.
+func TestIDsOfStashBoxesComeIfTheyAreAskedFor(t *testing.T) {
+	c, s := pair(t, simstash.Options{})
+	with := s.AddScene(simstash.Scene{Title: "A", Files: film("/data/a.mp4"), StashIDs: []simstash.StashID{{StashID: "1", Endpoint: "https://box.example/graphql"}, {StashID: "2", Endpoint: "https://box.example/graphql"}}})
+	without := s.AddScene(simstash.Scene{Title: "B", Files: film("/data/b.mp4")})
+	for _, want := range []int{0, 2} {
+		got := map[int64]int{}
+		note := func(all []stash.Scene) error {
+			for _, x := range all {
+				got[x.ID] += x.StashIDs
+			}
+			return nil
 		}
+		if err := c.AllScenes(ctx, 0, note); err != nil {
+			t.Fatal(err)
+		}
+		for _, ids := range [][]int64{{with, without}, {with, without, 999}} { // all at once, and one by one
+			found, _, err := c.Scenes(ctx, ids)
+			if err != nil {
+				t.Fatal(err)
+			}
+			note(found)
+		}
+		if got[with] != 3*want || got[without] != 0 {
+			t.Errorf("%v, want %d each time", got, want)
+		}
+		c.AskForStashIDs()
 	}
 }
 

@@ -76,6 +76,8 @@ type Client struct {
 	apiKey     string
 	past       []string // secrets of before, which an answer under way may echo
 
+	stashIDs atomic.Bool // see AskForStashIDs
+
 	lifetime atomic.Int64 // of the session, see SessionLifetime
 }
 

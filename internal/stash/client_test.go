@@ -105,10 +105,10 @@ func TestASceneIsReadAsARealStashWritesIt(t *testing.T) {
 	rating := 85
 	want := []Scene{{
 		ID: 20, Title: "Full Title", Code: "ABC-123", Details: "Some details\nline 2", Director: "Dir", Date: "2021-02-03",
-		Rating100: &rating, Organized: true, UpdatedAt: time.Date(2026, 11, 23, 13, 16, 23, 0, time.UTC),
+		Rating100: &rating, Organized: true, StashIDs: 1, UpdatedAt: time.Date(2026, 11, 23, 13, 16, 23, 0, time.UTC),
 		Files: []File{
-			{Path: "/media/dupes/dir1/identical.mp4", Size: 9908, Duration: time.Second},
-			{Path: "/media/dupes/dir2/identical copy.mp4", Size: 9908, Duration: time.Second},
+			{Path: "/media/dupes/dir1/identical.mp4", Size: 9908, Duration: time.Second, Width: 160, Height: 90},
+			{Path: "/media/dupes/dir2/identical copy.mp4", Size: 9908, Duration: time.Second, Width: 160, Height: 90},
 		},
 		Studio: &Studio{ID: 2, Name: "Child Studio Renamed", Parent: &Studio{ID: 1, Name: "Parent Studio"}},
 		Performers: []Performer{
@@ -294,7 +294,7 @@ func TestListingsGoOnAfterTheLastID(t *testing.T) {
 				}
 				return page(ids)
 			})
-		}, 501, 2000, 1, []int{1000, 1000}, 3}, // a full last page is known to be the last by an empty one
+		}, 501, 2000, 1, slices.Repeat([]int{250}, 8), 9}, // a full last page is known to be the last by an empty one
 	} {
 		c, f := dial(t, answer)
 		var ids []int64
@@ -607,7 +607,7 @@ func calls(ctx context.Context, c *Client) map[string]func() error {
 		"SceneCount":           func() error { _, err := c.SceneCount(ctx); return err },
 		"NewestUpdate":         func() error { _, err := c.NewestUpdate(ctx); return err },
 		"Tasks":                func() error { _, err := c.Tasks(ctx); return err },
-		"TagNames":             func() error { _, err := c.TagNames(ctx, []string{"69"}); return err },
+		"Tags":                 func() error { _, err := c.Tags(ctx); return err },
 		"Folders":              func() error { _, err := c.Folders(ctx); return err },
 		"RunOperation":         func() error { return c.RunOperation(ctx, map[string]any{}) },
 		"Cover":                func() error { _, err := c.Cover(ctx, "http://h/scene/1/screenshot", ""); return err },

@@ -7,13 +7,17 @@ package stash
 const sceneFields = `
 fragment S on Scene {
 	id title code details director date rating100 organized updated_at
-	files { path size duration }
+	files { path size duration width height }
 	paths { screenshot }
 	studio { id name parent_studio { id name parent_studio { id name parent_studio { id name } } } }
 	performers { id name disambiguation image_path }
 	tags { id name }
 	groups { group { id name } }
 }`
+
+// andStashIDs is what replaces the spread of sceneFields where the ids of stash-boxes
+// are asked for, too: Stash reads them one scene at a time.
+const andStashIDs = `...S stash_ids { stash_id }`
 
 const stateQuery = `query {
 	version { version }
@@ -96,6 +100,6 @@ const foldersQuery = `query {
 	configuration { general { stashes { path } } }
 }`
 
-const tagNamesQuery = `query ($name: String!) {
-	findTags(tag_filter: {name: {value: $name, modifier: MATCHES_REGEX}}, filter: {per_page: -1}) { tags { name } }
+const tagsQuery = `query {
+	findTags(filter: {per_page: -1}) { tags { id name parents { id } } }
 }`

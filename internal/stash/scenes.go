@@ -29,6 +29,8 @@ type Scene struct {
 	Studio                         *Studio
 	Performers                     []Performer
 	Tags, Groups                   []Named
+	// StashIDs is how many ids of stash-boxes it has; 0 unless [Client.AskForStashIDs].
+	StashIDs int
 	// ScreenshotURL is the cover's address, for Client.Cover. Its host is whatever
 	// name Stash was called by.
 	ScreenshotURL string
@@ -42,6 +44,8 @@ type File struct {
 	Path     string // as Stash sees it, in the disk's own Unicode form
 	Size     int64  // bytes; 0 = unknown
 	Duration time.Duration
+	// Width and Height are in pixels; 0 = unknown.
+	Width, Height int
 }
 
 // Basename is the path's last element. A backslash divides too: Stash may run on
@@ -101,6 +105,8 @@ type wireFile struct {
 	Path     string
 	Size     json.Number
 	Duration float64 // seconds
+	// Pictures and videos have them, and other files do not.
+	Width, Height int
 }
 
 type wireScene struct {
@@ -119,12 +125,19 @@ type wireScene struct {
 	}
 	Tags   []wireNamed
 	Groups []struct{ Group wireNamed }
+	// StashIDs is nil if it was not asked for.
+	StashIDs []struct{} `json:"stash_ids"`
 
 	unreadable error // Stash cannot read it; only ID is set
 }
 
 // whole reports whether everything is there that a scene always has. Half a scene
 // must not pass for one whose lists are empty: that would take them out of Plex.
+func (c *Client) whole(w *wireScene) bool {
+	return w.whole() && (w.StashIDs != nil || !c.stashIDs.Load())
+}
+
+// whole is the same for what is always asked for.
 func (w *wireScene) whole() bool {
 	if w.ID == 0 || w.UpdatedAt.IsZero() || w.Files == nil || w.Performers == nil || w.Tags == nil || w.Groups == nil {
 		return false
@@ -163,7 +176,7 @@ func (w *wireScene) scene() Scene {
 	s := Scene{
 		ID: int64(w.ID), Title: text(w.Title), Code: text(w.Code), Details: text(w.Details), Director: text(w.Director),
 		Date: text(w.Date), Rating100: w.Rating100, Organized: w.Organized, UpdatedAt: w.UpdatedAt.UTC(),
-		Files: files(w.Files), Studio: w.Studio.studio(), ScreenshotURL: text(w.Paths.Screenshot),
+		StashIDs: len(w.StashIDs), Files: files(w.Files), Studio: w.Studio.studio(), ScreenshotURL: text(w.Paths.Screenshot),
 	}
 	for _, p := range w.Performers {
 		x := Performer{ID: int64(p.ID), Name: p.Name, Disambiguation: text(p.Disambiguation), ImagePath: text(p.ImagePath)}
@@ -185,7 +198,7 @@ func (w *wireScene) scene() Scene {
 func files(all []wireFile) []File {
 	var out []File
 	for _, w := range all {
-		f := File{Path: w.Path}
+		f := File{Path: w.Path, Width: max(w.Width, 0), Height: max(w.Height, 0)}
 		f.Size, _ = w.Size.Int64()
 		if w.Duration > 0 && w.Duration < math.MaxInt32 {
 			f.Duration = time.Duration(w.Duration * float64(time.Second)).Round(time.Millisecond)
@@ -193,6 +206,18 @@ func files(all []wireFile) []File {
 		out = append(out, f)
 	}
 	return out
+}
+
+// AskForStashIDs makes scenes come with how many ids of stash-boxes they have, from now
+// on.
+func (c *Client) AskForStashIDs() { c.stashIDs.Store(true) }
+
+// asking is a query for scenes, as this client asks it.
+func (c *Client) asking(query string) string {
+	if c.stashIDs.Load() {
+		return strings.ReplaceAll(query, "...S", andStashIDs)
+	}
+	return query
 }
 
 // batch is how many scenes one request asks for.
@@ -276,12 +301,12 @@ func (c *Client) together(ctx context.Context, op string, ids []int64) ([]Scene,
 	var out struct {
 		FindScenes struct{ Scenes []*wireScene }
 	}
-	if err := c.query(ctx, op, scenesQuery, map[string]any{"ids": ids}, &out); err != nil {
+	if err := c.query(ctx, op, c.asking(scenesQuery), map[string]any{"ids": ids}, &out); err != nil {
 		return nil, err
 	}
 	byID := map[int64]*wireScene{}
 	for _, w := range out.FindScenes.Scenes {
-		if w != nil && w.whole() {
+		if w != nil && c.whole(w) {
 			byID[int64(w.ID)] = w
 		}
 	}
@@ -303,7 +328,7 @@ func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scen
 	var q strings.Builder
 	q.WriteString("query { ")
 	for _, id := range ids {
-		fmt.Fprintf(&q, sceneAlias, id)
+		fmt.Fprintf(&q, c.asking(sceneAlias), id)
 	}
 	q.WriteString("}" + sceneFields)
 	var out map[string]*wireScene
@@ -322,7 +347,7 @@ func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scen
 		switch {
 		case why != nil && (slices.Contains(why.parts, alias) || !ok):
 			refused = append(refused, id)
-		case !ok, w != nil && (!w.whole() || int64(w.ID) != id):
+		case !ok, w != nil && (!c.whole(w) || int64(w.ID) != id):
 			return nil, nil, nil, c.fail(ctx, op, errAnswer)
 		case w == nil:
 			missing = append(missing, id)
@@ -338,6 +363,10 @@ func (c *Client) each(ctx context.Context, op string, ids []int64) (found []Scen
 
 // pageSize is how many scenes one request of a listing without details asks for.
 const pageSize = 1000
+
+// scenePage is how many scenes with all their details it asks for: a thousand would take a
+// compare 6 MiB more.
+const scenePage = 250
 
 // SceneIDs calls page with the ids of the scenes that show the performer, studio,
 // tag or group, ascending, a thousand (and a request) at a time: never if it does
@@ -476,20 +505,20 @@ func (c *Client) NewestUpdate(ctx context.Context) (time.Time, error) {
 }
 
 // AllScenes calls page with every scene whose id is above after (0 = all),
-// ascending, a thousand (and a request) at a time. A scene that is made or destroyed
+// ascending, 250 (and a request) at a time. A scene that is made or destroyed
 // meanwhile may or may not be among them; no other is left out. An error of page
 // ends the listing and is returned as it is; going on after the last id seen is
 // safe. A scene that Stash cannot read is in its place, with its Err.
 func (c *Client) AllScenes(ctx context.Context, after int64, page func([]Scene) error) error {
 	const op = "ask Stash for all scenes"
-	return c.list(ctx, listing{op, allScenesQuery, nil, pageSize}, after, func(scenes []*wireScene) (bool, error) {
+	return c.list(ctx, listing{op, c.asking(allScenesQuery), nil, scenePage}, after, func(scenes []*wireScene) (bool, error) {
 		out := make([]Scene, len(scenes))
 		for i, w := range scenes {
 			if w.unreadable != nil {
 				out[i] = Scene{ID: int64(w.ID), Err: w.unreadable}
 				continue
 			}
-			if !w.whole() {
+			if !c.whole(w) {
 				return false, c.fail(ctx, op, errAnswer)
 			}
 			out[i] = w.scene()

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -156,35 +154,41 @@ func (c *Client) Folders(ctx context.Context) ([]string, error) {
 	return all, nil
 }
 
-// TagNames returns those of the names that a tag has, in any case. It makes one request
-// for every 100 names, and none for none.
-func (c *Client) TagNames(ctx context.Context, names []string) ([]string, error) {
-	const op = "ask Stash for tags by name"
-	var found []string
-	for chunk := range slices.Chunk(names, batch) {
-		quoted := make([]string, len(chunk))
-		for i, n := range chunk {
-			quoted[i] = regexp.QuoteMeta(n)
-		}
-		var out struct {
-			FindTags struct{ Tags []struct{ Name string } }
-		}
-		// Stash's regular expressions are Go's; INCLUDES and EQUALS take one name, and % in
-		// it for anything.
-		pattern := "(?i)^(" + strings.Join(quoted, "|") + ")$"
-		if err := c.query(ctx, op, tagNamesQuery, map[string]any{"name": pattern}, &out); err != nil {
-			return nil, err
-		}
-		if out.FindTags.Tags == nil {
+// Tags returns all tags, each with those directly above it, in one request.
+func (c *Client) Tags(ctx context.Context) ([]Tag, error) {
+	const op = "ask Stash for its tags"
+	var out struct {
+		FindTags struct{ Tags []wireTag }
+	}
+	if err := c.query(ctx, op, tagsQuery, nil, &out); err != nil {
+		return nil, err
+	}
+	if out.FindTags.Tags == nil {
+		return nil, c.fail(ctx, op, errAnswer)
+	}
+	all := make([]Tag, len(out.FindTags.Tags))
+	for i, w := range out.FindTags.Tags {
+		if w.ID == 0 || w.Parents == nil {
 			return nil, c.fail(ctx, op, errAnswer)
 		}
-		for _, n := range chunk {
-			if slices.ContainsFunc(out.FindTags.Tags, func(t struct{ Name string }) bool { return strings.EqualFold(t.Name, n) }) {
-				found = append(found, n)
-			}
+		all[i] = Tag{ID: int64(w.ID), Name: w.Name}
+		for _, p := range w.Parents {
+			all[i].Parents = append(all[i].Parents, int64(p.ID))
 		}
 	}
-	return found, nil
+	return all, nil
+}
+
+type wireTag struct {
+	wireNamed
+	Parents []struct{ ID id }
+}
+
+// Tag is a tag with the ids of those directly above it; it can have several.
+type Tag struct {
+	ID      int64
+	Name    string
+	Parents []int64
 }
 
 // minVersion is the oldest Stash that has what our queries ask for.

@@ -235,6 +235,12 @@ func (c *catalogue) listAll(ctx context.Context) error {
 	return nil
 }
 
+// listAnew is listAll, but lists again what was listed already.
+func (c *catalogue) listAnew(ctx context.Context) error {
+	c.full = false
+	return c.listAll(ctx)
+}
+
 // list reads a library into the index: what changed since then, or all of it.
 func (c *catalogue) list(ctx context.Context, l Library, since time.Time) error {
 	began := c.now()

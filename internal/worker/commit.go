@@ -33,8 +33,10 @@ type committer struct {
 	mu      sync.Mutex      // guards all below
 	scanned map[folder]bool // that Plex was asked to scan
 	logged  int             // scenes told at info level
-	// written are the items, by key, that were written and not read back since.
+	// written are the items, by key, that were written and not read back since; left: of
+	// more it is not known any more from what.
 	written map[string]written
+	left    bool
 	// resent are those of them whose edit Plex had ignored once.
 	resent map[string]bool
 }

@@ -663,11 +663,30 @@ func TestWhatAPosterCosts(t *testing.T) {
 	}
 }
 
-// TestAPictureThatIsTooLargeIsLeftOut.
+// TestAPictureThatIsTooLargeIsMadeSmaller, whatever the shape, if it can be read.
+func TestAPictureThatIsTooLargeIsMadeSmaller(t *testing.T) {
+	inBubble(t, func(b *bench) {
+		b.opt.Background = true
+		scene, item := b.film("a.mp4", simstash.Scene{Title: "A", Cover: append(picture(1), make([]byte, 11_000_000)...)})
+		b.event(scene)
+		b.drain()
+		if it := b.item(item); len(it.Uploads) != 2 || it.PosterSHA1 == "" {
+			b.Errorf("%+v", it)
+		}
+		b.noLog(slog.LevelWarn, "left out")
+		b.nothingLeft()
+		b.syncAll()
+		if it := b.item(item); len(it.Uploads) != 2 {
+			b.Errorf("uploaded once more: %q", it.Uploads)
+		}
+	})
+}
+
+// TestAPictureThatIsTooLargeIsLeftOut if it cannot be read, and not told as written.
 func TestAPictureThatIsTooLargeIsLeftOut(t *testing.T) {
 	inBubble(t, func(b *bench) {
 		b.opt.Background = true
-		huge := append(picture(1), make([]byte, 11_000_000)...)
+		huge := append([]byte("GIF89a"), make([]byte, 11_000_000)...)
 		scene, item := b.film("a.mp4", simstash.Scene{Title: "A", Cover: huge})
 		b.event(scene)
 		b.drain()
@@ -675,6 +694,7 @@ func TestAPictureThatIsTooLargeIsLeftOut(t *testing.T) {
 		b.poster(item, nil, 0)
 		b.wantLog(slog.LevelWarn, "poster left out: ")
 		b.wantLog(slog.LevelWarn, "background left out: ")
+		b.noLog(slog.LevelInfo, "title, poster")
 		b.nothingLeft()
 	})
 }

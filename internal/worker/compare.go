@@ -54,13 +54,17 @@ type Found struct {
 	Excluded        int `json:"excluded"`
 	// Unreadable scenes, which Stash cannot read, were queued, so that their jobs say so.
 	Unreadable int `json:"unreadable"`
-	// Of the Excluded scenes: those without a file, those that are not organized, and
-	// those with a tag of excludeTags. The first that applies counts.
-	NoFile       int `json:"no_file,omitzero"`
-	NotOrganized int `json:"not_organized,omitzero"`
-	ByTag        int `json:"by_tag,omitzero"`
-	Waiting      int `json:"waiting"`
-	Dead         int `json:"dead"`
+	// Of the Excluded scenes: those without a file, and those that a condition leaves
+	// out ([scope.Reason]). The first that applies counts, in this order.
+	NoFile        int `json:"no_file,omitzero"`
+	NotOrganized  int `json:"not_organized,omitzero"`
+	NoStashID     int `json:"no_stash_id,omitzero"`
+	NoRequiredTag int `json:"no_required_tag,omitzero"`
+	ByTag         int `json:"by_tag,omitzero"`
+	OutsidePaths  int `json:"outside_paths,omitzero"`
+	ByPath        int `json:"by_path,omitzero"`
+	Waiting       int `json:"waiting"`
+	Dead          int `json:"dead"`
 	// Queued is how many jobs were made.
 	Queued int `json:"queued"`
 }
@@ -149,6 +153,7 @@ type comparer struct {
 	servers   Servers
 	notes     Notes
 	progress  *progress
+	wrote     func() bool // this drain wrote to Plex
 }
 
 // schedule asks for a compare if the last one is older than the setting says. The
@@ -207,7 +212,13 @@ func (c *comparer) advance(ctx context.Context, state *Comparing) error {
 		*state = Comparing{Asked: state.Asked, Full: state.Full, Began: c.now().UTC()}
 	}
 	if begins {
-		if err := c.catalogue.listAll(ctx); err != nil {
+		list := c.catalogue.listAll
+		if c.wrote() {
+			// A listing from before shows each item as it was then, and all of them would
+			// have to be read in full.
+			list = c.catalogue.listAnew
+		}
+		if err := list(ctx); err != nil {
 			return err
 		}
 		var err error

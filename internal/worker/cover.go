@@ -9,15 +9,21 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/poster"
 )
 
 // wantedHash is the hash of everything that makes us look at an item again.
 func (p *planner) wantedHash(want merge.Wanted) string {
-	return want.Hash() + strconv.FormatBool(p.opt.Poster)[:1] + strconv.FormatBool(p.opt.Background)[:1]
+	shape := ""
+	if p.opt.Poster {
+		shape = p.opt.Shape.Key()
+	}
+	return want.Hash() + strconv.FormatBool(p.opt.Poster)[:1] + strconv.FormatBool(p.opt.Background)[:1] + shape
 }
 
 // skipUnchanged ends the plans of scenes whose items have the wanted state already,
@@ -95,18 +101,35 @@ func (p *planner) coverAsPushed(ctx context.Context, x *plan, known []job.Pushed
 // hasPictures reports whether an item has from us every picture that it should,
 // so that an unmodified cover needs nothing.
 func (p *planner) hasPictures(old job.Pushed) bool {
-	return (!p.opt.Poster || old.PosterHash != "") && (!p.opt.Background || old.ArtHash != "")
+	return (!p.opt.Poster || old.PosterHash != "" && !p.reshapes(old)) && (!p.opt.Background || old.ArtHash != "")
 }
 
-// hasPicture reports whether these are the pictures that the item has from us.
+// hasPicture reports whether the pictures that the item has from us were made of the
+// cover with this hash.
 func (p *planner) hasPicture(old job.Pushed, hash string) bool {
-	return (!p.opt.Poster || old.PosterHash == hash) && (!p.opt.Background || old.ArtHash == hash)
+	return (!p.opt.Poster || old.PosterHash == shaped(hash, p.opt.Shape)) && (!p.opt.Background || old.ArtHash == hash)
 }
 
 // looksAtCover reports whether the scene's cover may differ from the poster that
 // Plex has from us.
 func (p *planner) looksAtCover(s *Scene, old job.Pushed) bool {
-	return (p.opt.Poster || p.opt.Background) && s.CoverURL != "" && (old.Scene != s.ID || !old.PosterAt.Equal(s.Updated))
+	return (p.opt.Poster || p.opt.Background) && s.CoverURL != "" && (old.Scene != s.ID || !old.PosterAt.Equal(s.Updated) || p.reshapes(old))
+}
+
+// shaped is what is remembered of a poster: the hash of its cover, and its shape. The
+// poster's own bytes would differ with each release of Go.
+func shaped(hash string, s poster.Shape) string {
+	hash, _, _ = strings.Cut(hash, ":")
+	if key := s.Key(); hash != "" && key != "" {
+		return hash + ":" + key
+	}
+	return hash
+}
+
+// reshapes reports whether the item has a poster from us that has another shape than
+// it should.
+func (p *planner) reshapes(old job.Pushed) bool {
+	return p.opt.Poster && old.PosterHash != shaped(old.PosterHash, p.opt.Shape)
 }
 
 // posterMoved reports whether the item shows another poster than after our write.
@@ -161,9 +184,39 @@ func (p *planner) fetchCover(ctx context.Context, x *plan) {
 		same := t.old.Key == t.hit.Key
 		// A thumb that moved since our write is a person's choice.
 		theirs := same && p.posterMoved(t.old, t.item)
-		t.poster = p.opt.Poster && (!(same && t.old.PosterHash == hash) || theirs) && !(theirs && p.opt.Merge.KeepPlexEdits)
+		t.poster = p.opt.Poster && (!(same && t.old.PosterHash == shaped(hash, p.opt.Shape)) || theirs) && !(theirs && p.opt.Merge.KeepPlexEdits)
 		t.background = p.opt.Background && !(same && t.old.ArtHash == hash)
 	}
+}
+
+// shapeCover makes the pictures for Plex of the plan's cover. What Plex cannot be given
+// is left out with a note. Pictures are made one at a time, see [poster.Make].
+func (p *planner) shapeCover(x *plan) {
+	if x.cover == nil || len(x.cover.Bytes) == 0 {
+		return
+	}
+	wants := func(of func(*target) *bool) bool {
+		return slices.ContainsFunc(x.targets, func(t *target) bool { return *of(t) })
+	}
+	draw := func(slot string, shape poster.Shape, of func(*target) *bool) []byte {
+		if !wants(of) {
+			return nil
+		}
+		picture, err := poster.Make(x.cover.Bytes, shape)
+		if err != nil {
+			x.notes = append(x.notes, fmt.Sprintf("%s left out: the cover %v", slot, err))
+			for _, t := range x.targets {
+				*of(t) = false
+			}
+			return nil
+		}
+		if picture.Note != "" {
+			x.notes = append(x.notes, fmt.Sprintf("%s: the cover %s", slot, picture.Note))
+		}
+		return picture.Bytes
+	}
+	x.poster = draw("poster", p.opt.Shape, func(t *target) *bool { return &t.poster })
+	x.background = draw("background", poster.Original, func(t *target) *bool { return &t.background })
 }
 
 func sha1Hex(b []byte) string {

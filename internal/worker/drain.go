@@ -124,7 +124,7 @@ func (w *Worker) newDrain() *drain {
 		run:       job.Run{Token: token(), Started: w.now(), Cause: w.opt.Cause},
 	}
 	d.comparer = &comparer{env: w.env, planner: p, catalogue: c, guard: g, stash: w.stash, jobs: w.store, letters: w.store,
-		servers: w.store, notes: w.store, progress: d.progress}
+		servers: w.store, notes: w.store, progress: d.progress, wrote: func() bool { return w.plex.Writes() > 0 }}
 	p.meets = d.meet
 	d.idle = sync.NewCond(&d.mu)
 	return d
@@ -140,19 +140,31 @@ func (d *drain) work(ctx context.Context) error {
 	}
 	prepared := make(chan *plan, batchSize)
 	ready := make(chan *plan, 2) // with their covers: few, pictures are large
+	var pictures held
 	ended := make(chan job.Ended, flushSize)
 	var stages, writers sync.WaitGroup
 	stages.Go(func() {
 		defer close(ready)
 		for x := range prepared {
+			pictures.wait()
 			protect(x, func() { d.planner.fetchCover(ctx, x) })
+			protect(x, func() { d.planner.shapeCover(x) })
+			if x.cover != nil {
+				pictures.add(len(x.cover.Bytes))
+			}
 			ready <- x
 		}
 	})
 	first := make(chan struct{})
 	for number := range d.opt.Writers {
 		writers.Go(func() {
-			d.committer.writer(ctx, number, first, ready, func(x *plan) { ended <- d.conclude(ctx, x) })
+			d.committer.writer(ctx, number, first, ready, func(x *plan) {
+				if x.cover != nil {
+					pictures.add(-len(x.cover.Bytes))
+					x.cover = nil
+				}
+				ended <- d.conclude(ctx, x)
+			})
 		})
 	}
 	stages.Go(func() {
@@ -183,6 +195,9 @@ func (d *drain) begin(ctx context.Context) error {
 		return err
 	}
 	if err := d.settle(ctx); err != nil {
+		return err
+	}
+	if err := d.chooseAgain(ctx); err != nil {
 		return err
 	}
 	if err := d.comparer.queueRecent(ctx); err != nil {
@@ -239,6 +254,11 @@ func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 			continue
 		}
 		d.grow(len(jobs))
+		if d.tagMoves(jobs) {
+			if err := d.chooseAgain(ctx); err != nil {
+				return err
+			}
+		}
 		plans := d.planner.plan(ctx, jobs)
 		d.committer.prepare(ctx, plans)
 		if err := d.turnedUp(ctx); err != nil {
@@ -254,10 +274,8 @@ func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 		if limit < batchSize {
 			d.waitIdle() // half-open, where the end of one decides, or just recovered
 		}
-		if d.committer.owes(batchSize) {
-			if err := d.readBack(ctx); err != nil {
-				return err
-			}
+		if err := d.readBackSome(ctx); err != nil {
+			return err
 		}
 	}
 }
@@ -265,7 +283,7 @@ func (d *drain) produce(ctx context.Context, out chan<- *plan) error {
 // idleStep does what there is to do when no job is due, and reports whether jobs may be
 // due after it.
 func (d *drain) idleStep(ctx context.Context) (more bool, err error) {
-	if d.committer.owes(1) {
+	if d.committer.owes() {
 		if err := d.readBack(ctx); err != nil {
 			return false, err
 		}

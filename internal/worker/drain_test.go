@@ -137,6 +137,82 @@ func TestAFastPlexGetsAsManyEditsAtATimeAsThereAreWriters(t *testing.T) {
 	}
 }
 
+// TestPicturesAndFieldsFlowBesideEachOther: Plex's one writer has work all the time, though
+// covers take as long to come, and edits and pictures to be sent, as it takes to write
+// them; few pictures are held at once, and fewer that are large; and the fields of an item
+// come before its picture.
+func TestPicturesAndFieldsFlowBesideEachOther(t *testing.T) {
+	t.Parallel()
+	t.Run("small pictures", func(t *testing.T) { inBubble(t, func(b *bench) { b.flow(200, 0, 5) }) })
+	t.Run("large pictures", func(t *testing.T) { inBubble(t, func(b *bench) { b.flow(20, 4<<20, 2) }) })
+}
+
+func (b *bench) flow(films, extra, atOnce int) {
+	const took = 20 * time.Millisecond
+	cover := func(i int) []byte { return append(picture(i), make([]byte, extra)...) }
+	b.plex.Set(func(o *simplex.Options) { o.WriteTime, o.WriteLatency = took, took/2 })
+	var items []string
+	for i := range films {
+		scene, item := b.film(fmt.Sprintf("%d.mp4", i), simstash.Scene{Title: fmt.Sprintf("Film %d", i), Cover: cover(i)})
+		b.event(scene)
+		items = append(items, item)
+	}
+	var mu sync.Mutex
+	held, most := 0, 0
+	hold := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		held += n
+		most = max(most, held)
+	}
+	b.stashNetwork = roundTrip(func(r *http.Request) (*http.Response, error) {
+		if strings.Contains(r.URL.Path, "/screenshot") {
+			time.Sleep(took)
+			hold(1)
+		}
+		return b.stash.Transport().RoundTrip(r)
+	})
+	b.plexNetwork = roundTrip(func(r *http.Request) (*http.Response, error) {
+		res, err := b.plex.Transport().RoundTrip(r)
+		if r.Method == http.MethodPost {
+			hold(-1)
+		}
+		return res, err
+	})
+	b.drain()
+	var first, last time.Time
+	fields := map[string]bool{}
+	for _, r := range b.plex.Requests() {
+		switch r.Method {
+		case http.MethodPut:
+			fields[r.Query.Get("id")] = true
+		case http.MethodPost:
+			if id := strings.Split(r.Path, "/")[3]; !fields[id] {
+				b.Errorf("the picture of item %s came before its fields", id)
+			}
+		default:
+			continue
+		}
+		if first.IsZero() {
+			first = r.At
+		}
+		last = r.At
+	}
+	writes := time.Duration(2*films-1) * took
+	if writing := last.Sub(first); writing < writes-took || writing > writes+writes/8 {
+		b.Errorf("%d writes of %v took %v", 2*films, took, writing)
+	}
+	if c := b.plex.Counts(); c.PeakWrites != 2 || c.Writes != films || c.Uploads != films {
+		b.Errorf("counts %+v", c)
+	}
+	if most > atOnce {
+		b.Errorf("%d pictures were held at once", most)
+	}
+	for i, item := range items {
+		b.poster(item, cover(i), 1)
+	}
+}
+
 // TestAPlexThatIsFastAgainGetsTwoEditsAgain: the pace follows the last ten edits or so.
 func TestAPlexThatIsFastAgainGetsTwoEditsAgain(t *testing.T) {
 	inBubble(t, func(b *bench) {

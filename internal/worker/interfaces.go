@@ -8,6 +8,7 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/scope"
 )
 
 // The store, in the pieces that the parts of a worker need. Every method is one
@@ -130,10 +131,12 @@ type Notes interface {
 type Scene struct {
 	ID        int64
 	Organized bool
-	Updated   time.Time
-	Files     []match.File
-	Meta      merge.Scene
-	CoverURL  string
+	// StashIDs is how many ids of stash-boxes it has; 0 unless they were asked for.
+	StashIDs int
+	Updated  time.Time
+	Files    []match.File
+	Meta     merge.Scene
+	CoverURL string
 	// Err is not nil for a scene that Stash cannot read although it answers, see
 	// [job.ClassUnreadable]. Only ID is set then.
 	Err error
@@ -166,8 +169,10 @@ type Stash interface {
 	// AllScenes calls page with all scenes whose ids are above after, ascending, also
 	// those that Stash cannot read, and returns page's error.
 	AllScenes(ctx context.Context, after int64, page func([]Scene) error) error
-	// TagNames returns those of the names that a tag has.
-	TagNames(ctx context.Context, names []string) ([]string, error)
+	// AskForStashIDs makes scenes come with their StashIDs from now on.
+	AskForStashIDs()
+	// Tags returns all tags.
+	Tags(ctx context.Context) ([]scope.Tag, error)
 	// SceneCount is how many scenes there are.
 	SceneCount(ctx context.Context) (int, error)
 	// UpdatedSince calls page with the ids, ascending, of the scenes that were updated
@@ -193,8 +198,10 @@ type Library struct {
 // Item is an item of Plex in full detail.
 type Item struct {
 	Key, Section, Title, Thumb string
-	Trashed                    bool // it is in Plex's trash
-	State                      merge.Item
+	// Seen is what a listing would show of it now, see [job.Part.Seen].
+	Seen    string
+	Trashed bool // it is in Plex's trash
+	State   merge.Item
 }
 
 // Slot is a place for a picture at an item.

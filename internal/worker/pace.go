@@ -41,6 +41,46 @@ func (p *pace) slow() bool {
 	return p.took >= slowEdit
 }
 
+// maxHeld is how many bytes of pictures may be held before the next cover is fetched, which
+// may have 10 MB itself. Most have a fiftieth of that.
+const maxHeld = 6 << 20
+
+// held counts the pictures that were fetched and are not in Plex yet. The zero value is
+// ready to use.
+type held struct {
+	mu    sync.Mutex
+	bytes int
+	less  chan struct{} // closed when there are less; nil if nobody waits
+}
+
+// wait waits until less than maxHeld are held.
+func (h *held) wait() {
+	for {
+		h.mu.Lock()
+		if h.bytes < maxHeld {
+			h.mu.Unlock()
+			return
+		}
+		if h.less == nil {
+			h.less = make(chan struct{})
+		}
+		less := h.less
+		h.mu.Unlock()
+		<-less
+	}
+}
+
+// add notes that so many bytes more are held, or less.
+func (h *held) add(bytes int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.bytes += bytes
+	if h.less != nil {
+		close(h.less)
+		h.less = nil
+	}
+}
+
 // writer commits what is ready until there is no more. While Plex is slow only the
 // first of them does; first is closed when it has ended.
 func (c *committer) writer(ctx context.Context, number int, first chan struct{}, ready <-chan *plan, ended func(*plan)) {

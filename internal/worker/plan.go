@@ -12,6 +12,7 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/scope"
 )
 
 // plan is what one job leads to: first what it is about, then what was found, then
@@ -33,7 +34,9 @@ type plan struct {
 
 	targets []*target
 	cover   *Cover
-	notes   []string // what is left out, for the log
+	// poster and background are the pictures made of it; nil where none is to be set.
+	poster, background []byte
+	notes              []string // what is left out, for the log
 	// scan are folders that Plex should be asked to scan.
 	scan []folder
 	// release are the states of items whose scene is gone, and whose labels of ours
@@ -91,8 +94,7 @@ type planner struct {
 	items     ItemReader
 	catalogue finder
 	refs      References
-	exclude   match.Tags
-	tagsKnown bool // exclude knows which of its numbers are names
+	choice    choice
 	// meets is the catalogue's meet, or what does more on that occasion.
 	meets func(context.Context) error
 	// confirm says what an error of Plex's means, see [confirm]; stopped reports
@@ -126,8 +128,11 @@ type finder interface {
 }
 
 func newPlanner(e env, stash Stash, items ItemReader, refs References, catalogue finder, confirm func(context.Context, error) error, stopped func() bool) *planner {
+	if e.opt.OnlyStashIDs {
+		stash.AskForStashIDs()
+	}
 	return &planner{env: e, stash: stash, items: items, refs: refs, catalogue: catalogue, meets: catalogue.meet,
-		exclude: match.ParseTags(e.opt.ExcludeTags), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}, trashed: map[string]bool{}}
+		choice: newChoice(e.opt, scope.Tree{}), confirm: confirm, stopped: stopped, suggested: map[match.Rule]int{}, trashed: map[string]bool{}}
 }
 
 // plan plans leased jobs. Scenes whose items are known to be as they should cost Plex
@@ -384,7 +389,7 @@ func (p *planner) heirOf(ctx context.Context, old job.Pushed) (int64, error) {
 // want computes the wanted states.
 func (p *planner) want(_ context.Context, all []*plan) {
 	for _, x := range all {
-		x.wanted = merge.Want(x.scene.Meta, p.opt.Merge)
+		x.wanted = merge.Want(x.scene.Meta, p.choice.merge)
 		x.hash = p.wantedHash(x.wanted)
 		x.notes = append(x.notes, x.wanted.Cut...)
 	}

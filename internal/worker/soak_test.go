@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/plexsync/plexsync/internal/job"
+	"github.com/plexsync/plexsync/internal/poster"
 	"github.com/plexsync/plexsync/internal/simplex"
 	"github.com/plexsync/plexsync/internal/simstash"
+	"github.com/plexsync/plexsync/internal/title"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -60,6 +62,9 @@ type soak struct {
 	// person changed, by server and key.
 	hands  map[string][]string
 	edited map[string]bool
+	// off is a tag, and below are those below it, which are to be no genres; 0 if all are.
+	off   int64
+	below map[int64]bool
 }
 
 func (s *soak) name(what string) string { s.made++; return fmt.Sprintf("%s %d", what, s.made) }
@@ -76,6 +81,9 @@ func some[T any](s *soak, all []T) []T {
 }
 
 func (s *soak) begin() {
+	if s.r.IntN(2) == 0 {
+		s.choose()
+	}
 	for i := range 6 {
 		s.tags = append(s.tags, s.stash.AddTag(simstash.Tag{Name: fmt.Sprintf("Tag %d", i)}))
 		s.people = append(s.people, s.stash.AddPerformer(simstash.Performer{Name: fmt.Sprintf("Person %d", i)}))
@@ -95,6 +103,17 @@ func (s *soak) begin() {
 	for range 20 {
 		s.add()
 	}
+}
+
+// choose turns on what decides about scenes, genres, titles and posters.
+func (s *soak) choose() {
+	s.off, s.below = s.stash.AddTag(simstash.Tag{Name: "Off"}), map[int64]bool{}
+	s.opt.GenreTags, s.opt.LabelTags = []string{"-under:Off"}, []string{"under:Off", "-Off"}
+	s.opt.OnlyPaths, s.opt.ExcludePaths, s.opt.ExcludeTags = []string{"/data"}, []string{"**/none/**"}, []string{"Off", "under:None"}
+	s.opt.Shape = poster.Crop
+	var err error
+	s.opt.Title, err = title.Parse("{title} [{year}]")
+	must(s, err)
 }
 
 // add is a new film, on both servers.
@@ -123,6 +142,13 @@ func (s *soak) happen() {
 	all := s.live()
 	it := all[s.r.IntN(len(all))]
 	forget := func(key string) { delete(s.hands, s.at(key)); delete(s.edited, s.at(key)) }
+	if s.off != 0 && s.r.IntN(20) == 0 {
+		tag, above := s.tags[s.r.IntN(len(s.tags))], []int64{}
+		if s.below[tag] = s.r.IntN(2) == 0; s.below[tag] {
+			above = []int64{s.off}
+		}
+		s.moveTag(tag, above...)
+	}
 	switch k := s.r.IntN(100); {
 	case k < 16:
 		s.edit(scene, map[string]any{"title": s.name("Title"), "details": s.name("Details")})
@@ -267,31 +293,38 @@ func (s *soak) check() {
 		}
 		checked++
 		sc, _ := s.stash.Scene(owner)
-		genre, actors := slices.Clone(s.hands[s.at(it.Key)]), []string{}
+		genre, actors, label := slices.Clone(s.hands[s.at(it.Key)]), []string{}, []string{}
 		for _, id := range sc.TagIDs {
 			x, _ := s.stash.Tag(id)
-			genre = append(genre, x.Name)
+			if s.below[id] {
+				label = append(label, x.Name)
+			} else {
+				genre = append(genre, x.Name)
+			}
 		}
+		slices.Sort(label)
 		for _, id := range sc.PerformerIDs {
 			x, _ := s.stash.Performer(id)
 			actors = append(actors, x.Name)
 		}
 		slices.Sort(genre)
 		slices.Sort(actors)
-		want := map[string]string{"title": sc.Title, "genre": strings.Join(genre, ", "), "actor": strings.Join(actors, ", ")}
+		want := map[string]string{"title": sc.Title, "genre": strings.Join(genre, ", "), "actor": strings.Join(actors, ", "), "label": strings.Join(label, ", ")}
 		if sc.Details != "" || !s.edited[s.at(it.Key)] {
 			want["summary"] = sc.Details
 		}
 		for field, value := range want {
 			got := it.Scalars[field]
-			if field == "genre" || field == "actor" {
+			if field == "genre" || field == "actor" || field == "label" {
 				got = names(it, field)
 			}
 			if got != value {
 				s.Errorf("server %d, scene %d, item %s: %s is %q, want %q", s.now, owner, it.Key, field, got, value)
 			}
 		}
-		if sum := sha1Hex(sc.Cover); it.PosterSHA1 != sum {
+		picture, err := poster.Make(sc.Cover, s.opt.Shape)
+		must(s, err)
+		if sum := sha1Hex(picture.Bytes); it.PosterSHA1 != sum {
 			s.Errorf("server %d, scene %d, item %s: another poster", s.now, owner, it.Key)
 		}
 	}

@@ -30,6 +30,9 @@ import (
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
 	"github.com/plexsync/plexsync/internal/merge"
+	"github.com/plexsync/plexsync/internal/poster"
+	"github.com/plexsync/plexsync/internal/scope"
+	"github.com/plexsync/plexsync/internal/title"
 )
 
 // Options are the settings that the worker obeys. The zero value of each field
@@ -40,12 +43,16 @@ type Options struct {
 	Merge     merge.Options
 	// Poster and Background say which pictures are synced.
 	Poster, Background bool
-	Policy             job.Policy
-	Retention          time.Duration // of dead letters; 0 = 30 days
-	OnlyOrganized      bool
-	// ExcludeTags are names, ids or patterns with * of tags whose scenes are left
-	// alone.
-	ExcludeTags []string
+	// Shape is that of posters; the zero value is the cover's own.
+	Shape     poster.Shape
+	Policy    job.Policy
+	Retention time.Duration // of dead letters; 0 = 30 days
+	// Conditions say which scenes are synced.
+	scope.Conditions
+	// GenreTags and LabelTags choose tags, see [scope.Genres] and [scope.Labels].
+	GenreTags, LabelTags []string
+	// Title makes titles; the zero value leaves them.
+	Title title.Template
 	// ScanPlex: Plex is asked to scan the folder of a file that it lacks.
 	ScanPlex bool
 	// CompareEvery is the time between compares; 0 = never by itself.

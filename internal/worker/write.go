@@ -37,7 +37,7 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 	}
 	if !edit.Empty() {
 		c.contest(x, t, &r)
-		c.mark(&r, t, edit)
+		c.mark(&r, x, t, edit)
 	}
 	if r.PosterHash == "" {
 		r.Thumb = t.item.Thumb
@@ -58,7 +58,7 @@ func (c *committer) write(ctx context.Context, x *plan, t *target) (changed []st
 		}
 	} else if t.looksAt {
 		// Left out, with a note: not looked at again until the scene changes.
-		r.PosterAt = x.scene.Updated
+		r.PosterAt, r.PosterHash = x.scene.Updated, shaped(r.PosterHash, c.opt.Shape)
 	}
 	x.remember = append(x.remember, r)
 	if t.old.Key != "" && t.old.Key != r.Key {
@@ -83,8 +83,8 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 			return err
 		}
 	}
-	set := func(slot Slot, name, before string) (bool, error) {
-		err := c.plex.SetPicture(ctx, t.hit.Key, slot, cover.Bytes, mayBeThere(t, slot, before, hash))
+	set := func(slot Slot, name string, picture []byte, before string) (bool, error) {
+		err := c.plex.SetPicture(ctx, t.hit.Key, slot, picture, mayBeThere(t, slot, before, hash))
 		if err == nil {
 			err = c.keepLearnt(ctx)
 		}
@@ -95,25 +95,28 @@ func (c *committer) setPictures(ctx context.Context, x *plan, t *target, r *job.
 		return err == nil, err
 	}
 	if t.poster {
-		ok, err := set(Poster, "poster", r.PosterHash)
+		ok, err := set(Poster, "poster", x.poster, r.PosterHash)
 		if err != nil {
 			return err
 		}
-		if ok {
+		if t.poster = ok; ok { // else it is not told as written
 			// What the item shows now tells later whether a person chose another.
 			r.PosterHash, r.Thumb = hash, ""
-			c.mark(r, t, merge.Edit{})
+			c.mark(r, x, t, merge.Edit{})
 		}
 	}
 	if t.background {
-		ok, err := set(Background, "background", r.ArtHash)
+		ok, err := set(Background, "background", x.background, r.ArtHash)
 		if err != nil {
 			return err
 		}
-		if ok {
+		if t.background = ok; ok {
 			r.ArtHash = hash
 		}
 	}
+	// Also a poster that stays another, by a person's choice or because Plex does not take
+	// ours, is not to be made anew each time.
+	r.PosterHash = shaped(r.PosterHash, c.opt.Shape)
 	r.PosterAt = x.scene.Updated
 	if cover.ETag != "" {
 		r.PosterETag = cover.ETag
@@ -129,6 +132,7 @@ func mayBeThere(t *target, slot Slot, before, hash string) bool {
 	if slot == Background {
 		field = merge.Art
 	}
+	before, _, _ = strings.Cut(before, ":") // any shape: it may have been this one before
 	return len(t.old.Intent) > 0 || before == hash || before == "" && t.item.State.Locked[field]
 }
 

@@ -16,6 +16,7 @@ import (
 	"flag"
 	"fmt"
 	"image"
+	"image/jpeg"
 	"image/png"
 	"math"
 	"os"
@@ -38,12 +39,13 @@ func main() {
 	plugin := flag.String("plugin", "dist/plexsync", "folder of the built plugin")
 	small := flag.Bool("small", false, "small libraries, and fail if a count is over its budget")
 	full := flag.Bool("full", false, "10,000 scenes at every latency, which takes an hour more")
-	only := flag.String("only", "", "one part: drain, compare, index, page or others")
+	only := flag.String("only", "", "one part: drain, posters, compare, index, page or others")
+	match := flag.String("match", "", "of the drains only those whose names hold this, such as \"2000 scenes, changed, writes of 5ms\"")
 	out := flag.String("json", "bench-library.json", "file for the results")
 	flag.Parse()
 	dir, err := filepath.Abs(*plugin)
 	if err == nil {
-		err = run(dir, *small, *full, *only, *out)
+		err = run(dir, *small, *full, *only, *match, *out)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -66,6 +68,8 @@ type row struct {
 	Stash   float64 `json:"stash_requests_per_scene"`
 	// Share is how much of the time Plex's only writer was busy.
 	Share float64 `json:"share_of_plex_write_time"`
+	// Steady is the same between the first write and the last one.
+	Steady float64 `json:"share_while_writing,omitempty"`
 	// First is the time from the start of the task to the first write, of which one
 	// second is the wait until events have settled.
 	First float64 `json:"first_write_seconds,omitempty"`
@@ -73,7 +77,7 @@ type row struct {
 	Exponent float64 `json:"growth_exponent,omitempty"`
 }
 
-func run(plugin string, small, full bool, only, out string) error {
+func run(plugin string, small, full bool, only, match, out string) error {
 	results := map[string]any{}
 	var over []string
 	budget := func(what string, value, most float64) {
@@ -86,7 +90,8 @@ func run(plugin string, small, full bool, only, out string) error {
 		name    string
 		measure func() ([]row, error)
 	}{
-		{"drain", func() ([]row, error) { return drains(plugin, small, full, budget) }},
+		{"drain", func() ([]row, error) { return drains(plugin, small, full, match, budget) }},
+		{"posters", func() ([]row, error) { return posters(plugin, small, budget) }},
 		{"compare", func() ([]row, error) { return comparisons(plugin, small, budget) }},
 		{"index", func() ([]row, error) { return indexes(plugin, small, budget) }},
 	}
@@ -124,54 +129,112 @@ func run(plugin string, small, full bool, only, out string) error {
 }
 
 // drains syncs changed and unchanged libraries, without and with posters.
-func drains(plugin string, small, full bool, budget func(string, float64, float64)) ([]row, error) {
+func drains(plugin string, small, full bool, match string, budget func(string, float64, float64)) ([]row, error) {
 	sizes := []struct {
-		n  int
-		at time.Duration
-	}{{10_000, time.Millisecond}, {2_000, 20 * time.Millisecond}, {500, 100 * time.Millisecond}}
+		n       int
+		at      time.Duration
+		posters bool
+	}{
+		{10_000, time.Millisecond, false}, {10_000, time.Millisecond, true},
+		{2_000, 5 * time.Millisecond, true}, {10_000, 5 * time.Millisecond, true},
+		{2_000, 20 * time.Millisecond, false}, {2_000, 20 * time.Millisecond, true},
+		{500, 100 * time.Millisecond, false}, {500, 100 * time.Millisecond, true},
+	}
 	switch {
 	case small:
-		sizes = sizes[:1]
-		sizes[0].n = 500
+		sizes = sizes[:2]
+		sizes[0].n, sizes[1].n = 500, 2_000
 	case full:
-		sizes[1].n, sizes[2].n = 10_000, 10_000
+		for i := 4; i < len(sizes); i++ {
+			sizes[i].n = 10_000
+		}
 	}
 	head("drain")
 	var rows []row
 	for _, s := range sizes {
-		for _, posters := range []bool{false, true} {
-			w, err := newWorld(plugin, s.n, posters, s.at)
-			if err != nil {
-				return nil, err
-			}
-			name := fmt.Sprintf("changed, writes of %v", s.at)
-			if posters {
-				name += ", with posters"
-			}
-			r, err := w.task(name, "Sync all scenes")
-			if err == nil && !posters {
+		name := fmt.Sprintf("changed, writes of %v", s.at)
+		if s.posters {
+			name += ", with posters"
+		}
+		if !strings.Contains(fmt.Sprintf("%d scenes, %s", s.n, name), match) {
+			continue
+		}
+		var cover func(int) []byte
+		if s.posters {
+			cover = picture
+		}
+		w, err := newWorld(plugin, s.n, cover, s.at)
+		if err != nil {
+			return nil, err
+		}
+		r, err := w.task(name, "Sync all scenes")
+		if err == nil {
+			if s.posters {
+				budget(name+": writes and uploads per scene", r.Writes+r.Uploads, 2)
+				budget(name+": reads per scene", r.Reads, 0.03)
+				budget(name+": peak MiB", r.PeakMiB, 30)
+			} else {
 				budget(name+": writes per scene", r.Writes, 1.02)
 				budget(name+": reads per scene", r.Reads, 0.05+10/float64(s.n))
 			}
-			if err == nil {
-				show(r)
-				rows = append(rows, r)
-				r, err = w.task("the same, unchanged", "Sync all scenes")
-				budget("unchanged: writes to Plex per scene", r.Writes+r.Uploads, 0)
-				// Who asks for all has the listing read: a request for a thousand items,
-				// and a few about the server.
-				budget("unchanged: reads from Plex per scene", r.Reads, 0.001+5/float64(s.n))
-			}
-			w.close()
-			if err != nil {
-				return nil, err
-			}
 			show(r)
 			rows = append(rows, r)
+			r, err = w.task("the same, unchanged", "Sync all scenes")
+			budget("unchanged: writes to Plex per scene", r.Writes+r.Uploads, 0)
+			// Who asks for all has the listing read: a request for a thousand items,
+			// and a few about the server.
+			budget("unchanged: reads from Plex per scene", r.Reads, 0.001+5/float64(s.n))
 		}
+		w.close()
+		if err != nil {
+			return nil, err
+		}
+		show(r)
+		rows = append(rows, r)
 	}
 
 	return rows, nil
+}
+
+// posters syncs scenes whose covers are as large as videos, in each shape.
+func posters(plugin string, small bool, budget func(string, float64, float64)) ([]row, error) {
+	n := 200
+	if small {
+		n = 20
+	}
+	head("posters")
+	var rows []row
+	for _, shape := range []string{"original", "fit", "blur", "crop"} {
+		w, err := newWorld(plugin, n, frame, time.Millisecond)
+		if err != nil {
+			return nil, err
+		}
+		w.settings["posterShape"] = shape
+		w.stash.SetPluginSettings("plexsync", w.settings)
+		r, err := w.task("covers of 1920×1080, "+shape, "Sync all scenes")
+		w.close()
+		if err != nil {
+			return nil, err
+		}
+		budget(r.Name+": uploads per scene", r.Uploads, 1)
+		show(r)
+		rows = append(rows, r)
+	}
+	return rows, nil
+}
+
+// frame is a JPEG of a video's size, with as much detail as films have.
+func frame(seed int) []byte {
+	img := image.NewRGBA(image.Rect(0, 0, 1920, 1080))
+	for y := range 1080 {
+		for x := range 1920 {
+			at := img.PixOffset(x, y)
+			img.Pix[at], img.Pix[at+1], img.Pix[at+2], img.Pix[at+3] = byte(x/8+seed), byte(y/4), byte((x/16)*(y/16)+seed), 255
+		}
+	}
+	var b bytes.Buffer
+	jpeg.Encode(&b, img, nil)
+	return b.Bytes()
 }
 
 // comparisons compares libraries of growing size that have not changed.
@@ -183,7 +246,7 @@ func comparisons(plugin string, small bool, budget func(string, float64, float64
 	}
 	var rows []row
 	for _, n := range compares {
-		w, err := newWorld(plugin, n, false, 0)
+		w, err := newWorld(plugin, n, nil, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -238,18 +301,21 @@ func indexes(plugin string, small bool, budget func(string, float64, float64)) (
 }
 
 func head(what string) {
-	fmt.Printf("\n%-34s %7s %8s %8s %9s %8s %8s %8s %8s %7s %8s %8s\n", what, "scenes", "s", "CPU s", "peak MiB", "writes", "reads", "uploads", "Stash", "share", "first s", "growth")
+	fmt.Printf("\n%-36s %7s %8s %8s %9s %8s %8s %8s %8s %7s %7s %8s %8s\n", what, "scenes", "s", "CPU s", "peak MiB", "writes", "reads", "uploads", "Stash", "share", "steady", "first s", "growth")
 }
 
 func show(r row) {
-	growth, first := "-", "-"
+	growth, first, steady := "-", "-", "-"
+	if r.Steady != 0 {
+		steady = fmt.Sprintf("%.0f%%", 100*r.Steady)
+	}
 	if r.First != 0 {
 		first = fmt.Sprintf("%.1f", r.First)
 	}
 	if r.Exponent != 0 {
 		growth = fmt.Sprintf("%.2f", r.Exponent)
 	}
-	fmt.Printf("%-34s %7d %8.1f %8.1f %9.1f %8.3f %8.3f %8.3f %8.3f %6.0f%% %8s %8s\n", r.Name, r.Scenes, r.Wall, r.CPU, r.PeakMiB, r.Writes, r.Reads, r.Uploads, r.Stash, 100*r.Share, first, growth)
+	fmt.Printf("%-36s %7d %8.1f %8.1f %9.1f %8.3f %8.3f %8.3f %8.3f %6.0f%% %7s %8s %8s\n", r.Name, r.Scenes, r.Wall, r.CPU, r.PeakMiB, r.Writes, r.Reads, r.Uploads, r.Stash, 100*r.Share, steady, first, growth)
 }
 
 // world is both servers with the plugin between them.
@@ -265,11 +331,13 @@ type world struct {
 	ago  atomic.Int64
 	stop func()
 	ids  []int64
+	// settings are the plugin's.
+	settings map[string]any
 }
 
 const token = "bench-token"
 
-func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*world, error) {
+func newWorld(plugin string, n int, cover func(int) []byte, writeTime time.Duration) (*world, error) {
 	dir, err := os.MkdirTemp("", "plexsync-bench")
 	if err != nil {
 		return nil, err
@@ -287,7 +355,8 @@ func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*wor
 	if err := w.stash.LoadPlugin(plugin); err != nil {
 		return nil, err
 	}
-	w.stash.SetPluginSettings("plexsync", map[string]any{"plexUrl": address, "plexToken": token, "pathRules": "/data => /media", "compareEveryHours": -1})
+	w.settings = map[string]any{"plexUrl": address, "plexToken": token, "pathRules": "/data => /media", "compareEveryHours": -1}
+	w.stash.SetPluginSettings("plexsync", w.settings)
 	var tags, people []int64
 	for i := range 40 {
 		tags = append(tags, w.stash.AddTag(simstash.Tag{Name: fmt.Sprintf("Tag %d", i)}))
@@ -298,8 +367,8 @@ func newWorld(plugin string, n int, posters bool, writeTime time.Duration) (*wor
 		s := simstash.Scene{Title: fmt.Sprintf("Scene %d", i), Details: "Some lines about it, as people write them. " + strconv.Itoa(i), Date: "2021-02-03", StudioID: studio,
 			TagIDs: []int64{tags[i%40], tags[(i+7)%40], tags[(i+13)%40]}, PerformerIDs: []int64{people[i%40], people[(i+3)%40]},
 			Files: []*simstash.File{{Path: fmt.Sprintf("/data/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 600}}}
-		if posters {
-			s.Cover = picture(i)
+		if cover != nil {
+			s.Cover = cover(i)
 		}
 		w.ids = append(w.ids, w.stash.AddScene(s))
 		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: fmt.Sprintf("/media/%d/%06d.mp4", i/100, i), Size: int64(1000 + i), Duration: 10 * time.Minute}}})
@@ -324,7 +393,7 @@ func (w *world) close() {
 // index measures reading a library of n items in full, and again after ten were added;
 // requests are per item of the library.
 func index(plugin string, n int) ([]row, error) {
-	w, err := newWorld(plugin, 1, false, 0)
+	w, err := newWorld(plugin, 1, nil, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -384,8 +453,11 @@ func (w *world) task(name, task string) (row, error) {
 	r.Reads = float64(c.Total-c.Writes-c.Uploads) / n
 	r.Stash = float64(w.stash.Counts().Requests) / n
 	r.Share = (w.plex.WriteBusy() - busy).Seconds() / r.Wall
-	if at, ok := w.firstWrite(began); ok {
-		r.First = at.Sub(began).Seconds()
+	if first, last, ok := w.written(began); ok {
+		r.First = first.Sub(began).Seconds()
+		if last.After(first) {
+			r.Steady = (w.plex.WriteBusy() - busy).Seconds() / last.Sub(first).Seconds()
+		}
 	}
 	for _, l := range w.stash.Logs(simstash.LevelError) {
 		return r, fmt.Errorf("%s: %s", task, l.Text)
@@ -393,14 +465,18 @@ func (w *world) task(name, task string) (row, error) {
 	return r, nil
 }
 
-// firstWrite is when Plex was first written to after began.
-func (w *world) firstWrite(began time.Time) (time.Time, bool) {
+// written is when Plex was asked for the first write after began, and for the last.
+func (w *world) written(began time.Time) (first, last time.Time, ok bool) {
 	for _, r := range w.plex.Requests() {
-		if r.Method == "PUT" && r.At.After(began) {
-			return r.At, true
+		if r.Method == "GET" || !r.At.After(began) {
+			continue
 		}
+		if !ok {
+			first, ok = r.At, true
+		}
+		last = r.At
 	}
-	return time.Time{}, false
+	return first, last, ok
 }
 
 // scheduleCompare makes the next drain compare as by its schedule.
@@ -501,7 +577,7 @@ func counters(proc string) (u usage, ok bool) {
 // page measures the operations of the page in Stash, each a process, with 100,000 jobs
 // and 5,000 dead letters.
 func page(plugin string, results map[string]any) error {
-	w, err := newWorld(plugin, 1, false, 0)
+	w, err := newWorld(plugin, 1, nil, 0)
 	if err != nil {
 		return err
 	}
@@ -563,12 +639,12 @@ func others(plugin string, results map[string]any) error {
 		fmt.Printf("%-58s "+format+"\n", strings.ReplaceAll(name, "_", " "), value)
 	}
 	// Saving in Stash, with and without the plugin, in turns.
-	w, err := newWorld(plugin, 1_000, false, 0)
+	w, err := newWorld(plugin, 1_000, nil, 0)
 	if err != nil {
 		return err
 	}
 	defer w.close()
-	without, err := newWorld(plugin, 1_000, false, 0)
+	without, err := newWorld(plugin, 1_000, nil, 0)
 	if err != nil {
 		return err
 	}
@@ -624,7 +700,7 @@ func others(plugin string, results map[string]any) error {
 	if err := w.stash.WaitIdle(context.Background()); err != nil {
 		return err
 	}
-	if at, ok := w.firstWrite(began); ok {
+	if at, _, ok := w.written(began); ok {
 		say("edit_to_first_write_ms_of_which_1000_settling", "%.0f", at.Sub(began).Seconds()*1000)
 	}
 
@@ -680,7 +756,7 @@ func others(plugin string, results map[string]any) error {
 // lacking is a thousand scenes that Plex does not have, for two minutes of their
 // waiting: what all processes of the plugin take together.
 func lacking(plugin string, say func(name, format string, value any)) error {
-	w, err := newWorld(plugin, 1, false, 0)
+	w, err := newWorld(plugin, 1, nil, 0)
 	if err != nil {
 		return err
 	}
