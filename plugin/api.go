@@ -139,14 +139,18 @@ func (Rung) values() []string {
 type Exclusion string
 
 const (
-	ExcludedNoFile       Exclusion = "no_file"       // it has no file in Stash
-	ExcludedNotOrganized Exclusion = "not_organized" // onlyOrganized is on, and it is not
-	ExcludedTag          Exclusion = "tag"           // it has a tag of excludeTags
-	ExcludedOther        Exclusion = "other"         // the last comparison did not say why
+	ExcludedNoFile        Exclusion = "no_file"         // it has no file in Stash
+	ExcludedNotOrganized  Exclusion = "not_organized"   // onlyOrganized is on, and it is not
+	ExcludedNoStashID     Exclusion = "no_stash_id"     // onlyStashIds is on, and it has no stash-box ID
+	ExcludedNoRequiredTag Exclusion = "no_required_tag" // it has none of the tags in onlyTags
+	ExcludedTag           Exclusion = "tag"             // it has a tag of excludeTags
+	ExcludedOutsidePaths  Exclusion = "outside_paths"   // it has no file that onlyPaths includes
+	ExcludedPath          Exclusion = "path"            // it has a file that excludePaths excludes
+	ExcludedOther         Exclusion = "other"           // the last comparison did not say why
 )
 
 func (Exclusion) values() []string {
-	return texts(ExcludedNoFile, ExcludedNotOrganized, ExcludedTag, ExcludedOther)
+	return texts(ExcludedNoFile, ExcludedNotOrganized, ExcludedNoStashID, ExcludedNoRequiredTag, ExcludedTag, ExcludedOutsidePaths, ExcludedPath, ExcludedOther)
 }
 
 // SceneState is the one state that a scene is in.
@@ -531,8 +535,10 @@ type Explanation struct {
 
 // FittingItem is one of several items that match a scene equally well.
 type FittingItem struct {
-	Key  string `json:"key"`  // Plex's rating key
-	Path string `json:"path"` // of its file, as Plex sees it
+	Key        string `json:"key"`         // Plex's rating key
+	Path       string `json:"path"`        // of its file, as Plex sees it
+	Rule       string `json:"rule"`        // a path rule for this file alone, by which the item is the scene's; "" if none can be written
+	FolderRule string `json:"folder_rule"` // the same for the file's whole folder; "" if the file has another name
 }
 
 // ExplainedFile is a file of a scene as each side sees it.
@@ -621,6 +627,16 @@ type PreviewedItem struct {
 	Changes List[ExplainedField] `json:"changes"`
 	Poster  bool                 `json:"poster"` // the poster would be set
 	Locks   bool                 `json:"locks"`  // fields would be locked or unlocked
+}
+
+// ItemRequest names an item of Plex's.
+type ItemRequest struct {
+	Key string `json:"key" required:"true"` // Plex's rating key
+}
+
+// Poster is the poster that an item shows now.
+type Poster struct {
+	Picture string `json:"picture"` // as an address that holds it (data:image/…); "" for none
 }
 
 // SettingsCheck is whether the saved settings are good enough to sync.
@@ -758,7 +774,11 @@ type Found struct {
 	Unreadable      int `json:"unreadable"`       // Stash cannot read them
 	NoFile          int `json:"no_file"`          // of the excluded: without a file
 	NotOrganized    int `json:"not_organized"`    // of the excluded: not organized, and onlyOrganized is on
+	NoStashID       int `json:"no_stash_id"`      // of the excluded: without a stash-box ID, and onlyStashIds is on
+	NoRequiredTag   int `json:"no_required_tag"`  // of the excluded: without any of the tags in onlyTags
 	ByTag           int `json:"by_tag"`           // of the excluded: with a tag of excludeTags
+	OutsidePaths    int `json:"outside_paths"`    // of the excluded: without a file that onlyPaths includes
+	ByPath          int `json:"by_path"`          // of the excluded: with a file that excludePaths excludes
 	Waiting         int `json:"waiting"`          // have a job already
 	Dead            int `json:"dead"`             // have a dead letter that only a person or an event revives
 	Queued          int `json:"queued"`           // jobs that were made

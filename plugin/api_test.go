@@ -357,9 +357,11 @@ func fields(t reflect.Type) (all []string) {
 // TestTheAnswersLeaveNothingOut: what the program knows of a thing that it answers about, the
 // answer has, and in its place.
 func TestTheAnswersLeaveNothingOut(t *testing.T) {
+	explained := filled[worker.Explanation]()
+	explained.Files[0].Path, explained.Ambiguous[0].Path = "/films/film.mp4", "/media/film.mp4" // a rule leads from one to the other
 	for _, answer := range []any{
 		countsOf(filled[job.Counts]()), runAnswer(filled[job.Run]()), outage(filled[store.Outage]()), breakerAnswer(filled[job.Breaker]()),
-		queuedJob(filled[job.Job]()), problems(filled[[]config.Problem]())[0], explanation(filled[worker.Explanation]()),
+		queuedJob(filled[job.Job]()), problems(filled[[]config.Problem]())[0], explanation(explained),
 		previewAnswer(filled[worker.Previewed]()), pathCheck(filled[worker.PathCheck]()), comparison(filled[worker.Comparing]()),
 	} {
 		if missing := gaps(reflect.ValueOf(answer), fmt.Sprintf("%T", answer)); len(missing) > 0 {
@@ -709,7 +711,8 @@ func (w *world) answered(args map[string]any) (json.RawMessage, error) {
 func TestEveryCallIsAnsweredByItsType(t *testing.T) {
 	t.Parallel()
 	w := newWorldWith(t, simstash.Options{Folders: []string{"/data", "/other"}}, map[string]any{"dlqRetentionDays": 3650})
-	w.films(3)
+	_, item := w.film("film.mp4", simstash.Scene{Title: "Film 0"})
+	w.films(2)
 	w.stash.AddScene(simstash.Scene{Title: "Nowhere", Files: []*simstash.File{{Path: "/data/none.mp4", Size: 1, Duration: 60}}})
 	w.task("Sync all scenes")
 	w.edit(1, map[string]any{"title": "Newer"})
@@ -724,7 +727,7 @@ func TestEveryCallIsAnsweredByItsType(t *testing.T) {
 			continue // TestSigningInFromNothing calls these in their order
 		}
 		taskOnly := reflect.ValueOf(all[name]).FieldByName("taskOnly").Bool()
-		args := map[string]any{"mode": name, "scene_id": 1, "class": "rejected"}
+		args := map[string]any{"mode": name, "scene_id": 1, "key": item, "class": "rejected"}
 		if !taskOnly {
 			args["v"] = 1
 		}

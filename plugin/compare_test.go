@@ -114,11 +114,11 @@ func TestACompareThatIsKilledGoesOnWhereItWas(t *testing.T) {
 		w.film(fmt.Sprintf("%04d.mp4", i), simstash.Scene{Title: "?"})
 	}
 	w.onlyCompare()
-	w.stash.Script(simstash.Fault{Query: "GREATER_THAN|per_page", Field: "findScenes", Skip: 4, Count: 1, Hang: true})
+	w.stash.Script(simstash.Fault{Query: "GREATER_THAN|per_page", Field: "findScenes", Skip: 7, Count: 1, Hang: true})
 	id := w.stash.RunTask("plexsync", "Compare with Plex")
 	ctx := context.Background()
 	var under worker.Comparing
-	w.within(time.Minute, "the compare is in the middle", func() bool {
+	w.within(5*time.Minute, "the compare is in the middle", func() bool {
 		_, under, _ = worker.LastCompare(ctx, w.db())
 		return under.After >= 1000
 	})

@@ -35,7 +35,8 @@ func explanation(e worker.Explanation) Explanation {
 	}}
 	x.State, x.Class, x.InPlex = sceneState(e), Class(e.Class), e.InPlex
 	for _, f := range e.Ambiguous {
-		x.Fitting = append(x.Fitting, FittingItem{Key: f.Key, Path: f.Path})
+		rule, folder := deciding(e.Files, f.Path)
+		x.Fitting = append(x.Fitting, FittingItem{Key: f.Key, Path: f.Path, Rule: rule, FolderRule: folder})
 	}
 	for _, f := range e.Files {
 		x.Files = append(x.Files, ExplainedFile{Path: f.Path, Mapped: f.Mapped, Rule: f.Rule})
@@ -51,6 +52,25 @@ func explanation(e worker.Explanation) Explanation {
 		x.Items = append(x.Items, item)
 	}
 	return x
+}
+
+// deciding are path rules that lead one of a scene's files to a path of Plex's: one for the
+// file alone, and one for its folder.
+func deciding(files []worker.ExplainedFile, path string) (rule, folder string) {
+	for _, f := range files {
+		if r := match.SuggestRule(f.Path, path); r != nil {
+			folder = r.String()
+		}
+		one := match.Rule{From: f.Path, To: path}
+		// What the setting cannot hold is not offered.
+		if again, err := match.ParseRules(one.String()); err == nil && len(again) == 1 && again.Maps(f.Path, path) && (rule == "" || folder != "") {
+			rule = one.String()
+		}
+		if folder != "" {
+			break // this file has the item's name
+		}
+	}
+	return rule, folder
 }
 
 // sceneState is the one state of a scene, from what is known of it: what keeps it from

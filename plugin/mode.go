@@ -31,6 +31,7 @@ func modes() map[string]answerer {
 		// preview.go, explain.go
 		"preview":      mode[NoArguments, Preview]{answer: (*session).preview, log: logPreview, taskOnly: true},
 		"preview_list": mode[PreviewRequest, Preview]{answer: (*session).previewPart},
+		"poster":       mode[ItemRequest, Poster]{answer: (*session).poster},
 		"explain":      mode[ExplainRequest, Explanation]{answer: (*session).explain, log: logExplanation},
 		// queue.go
 		"queue_list":  mode[QueueRequest, QueueList]{answer: (*session).queueList, plain: func(l QueueList) any { return l.Rows }},

@@ -73,19 +73,26 @@ var hostPage = sync.OnceValues(func() (dir string, err error) {
 // browsers bounds how many run at once: each takes a core.
 var browsers = make(chan struct{}, 2)
 
-// flow opens the world's Stash in a browser and goes through one of flows.mjs. steps
-// are what it can have done meanwhile.
+// flow opens the world's Stash in Chromium and goes through one of flows.mjs. steps are
+// what it can have done meanwhile.
 func (w *world) flow(name string, steps map[string]func()) {
 	w.Helper()
-	chromium := ""
-	for _, c := range []string{os.Getenv("CHROMIUM"), "chromium", "chromium-browser", "google-chrome"} {
-		if path, err := exec.LookPath(c); err == nil {
-			chromium = path
+	w.flowIn("flows.mjs", "CHROMIUM", []string{"chromium", "chromium-browser", "google-chrome"}, name, steps)
+}
+
+// flowIn is flow with a script, and a browser: the one that a variable of the environment
+// names, or the first that is installed.
+func (w *world) flowIn(script, variable string, browser []string, name string, steps map[string]func()) {
+	w.Helper()
+	program := ""
+	for _, b := range append([]string{os.Getenv(variable)}, browser...) {
+		if path, err := exec.LookPath(b); err == nil {
+			program = path
 			break
 		}
 	}
-	if chromium == "" {
-		lacks(w.T, "a browser (chromium)")
+	if program == "" {
+		lacks(w.T, "a browser ("+browser[0]+")")
 	}
 	for _, tool := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -140,9 +147,9 @@ func (w *world) flow(name string, steps map[string]func()) {
 	defer func() { <-browsers }()
 	ctx, cancel := context.WithTimeout(context.Background(), 8*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "flows.mjs", name, server.URL, shots)
+	cmd := exec.CommandContext(ctx, "node", script, name, server.URL, shots)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CHROMIUM="+chromium, "PLEX="+w.plexURL, "TOKEN="+token)
+	cmd.Env = append(os.Environ(), variable+"="+program, "PLEX="+w.plexURL, "TOKEN="+token)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.Fatalf("%s: %v\n%s\n%s", name, err, out, w.log())
 	}
@@ -232,6 +239,7 @@ func TestThePageSetsPlexSyncUp(t *testing.T) {
 	slow(t, "needs a browser")
 	t.Parallel()
 	w := newFreshWorld(t)
+	w.edit(1, map[string]any{"details": "Edited before Plex was known"}) // is queued, and must wait
 	w.flow("setup", map[string]func(){
 		"check-untouched": w.untouched,
 		"check-settings":  w.saved(map[string]any{"plexUrl": w.plexURL, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media"}),
@@ -279,6 +287,16 @@ func TestThePageSignsIn(t *testing.T) {
 	if d := w.plex.Devices(); len(d) != 1 || d[0].Name != plex.DeviceName || d[0].Identifier != w.tv.Devices()[0].Identifier {
 		t.Errorf("Plex lists %+v", d)
 	}
+}
+
+// TestThePageInFirefox: the first run by the button, and every screen, wide and on a phone.
+func TestThePageInFirefox(t *testing.T) {
+	slow(t, "needs a browser")
+	t.Parallel()
+	w := newFirstWorld(t)
+	w.flowIn("firefox.mjs", "FIREFOX", []string{"firefox-esr", "firefox"}, "first", map[string]func(){
+		"check-settings": w.world.saved(map[string]any{"plexUrl": w.secure, "plexToken": token, "plexLibraries": "Films", "pathRules": "/data => /media"}),
+	})
 }
 
 func TestThePageSaysWhyASignInEnds(t *testing.T) {
@@ -438,11 +456,20 @@ func TestThePageOfAScene(t *testing.T) {
 	w.film("c.mp4", simstash.Scene{Title: "Left alone", TagIDs: []int64{private}})
 	w.film("d.mp4", simstash.Scene{})
 	w.stash.AddScene(simstash.Scene{Title: "Twins", Files: []*simstash.File{{Path: "/other/twin.mp4", Size: 7, Duration: 600}}})
+	var twins []string
 	for _, dir := range []string{"one", "two"} {
-		w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/" + dir + "/twin.mp4", Size: 7, Duration: 10 * time.Minute}}})
+		twins = append(twins, w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/" + dir + "/twin.mp4", Size: 7, Duration: 10 * time.Minute}}}))
 	}
 	w.flow("scene", map[string]func(){
 		"check-title": func() { w.shows(item, map[string]string{"title": "New title"}) },
+		"check-twin": func() {
+			w.shows(twins[1], map[string]string{"title": "Twins"})
+			if it := w.item(twins[0]); it.Scalars["title"] == "Twins" {
+				t.Error("the other item was written")
+			}
+			w.saved(map[string]any{"plexUrl": w.plexURL, "plexToken": token, "excludeTags": "Private",
+				"pathRules": "/data => /media; /other/twin.mp4 => /media/two/twin.mp4"})()
+		},
 		"arrives": func() {
 			w.plex.AddItem(w.section, simplex.ItemSpec{Parts: []simplex.PartSpec{{File: "/media/none.mp4", Size: 1, Duration: time.Minute}}})
 		},
@@ -502,6 +529,8 @@ func TestThePageShowsAPreview(t *testing.T) {
 	w.films(130)
 	w.flow("preview", map[string]func(){"check-untouched": w.untouched, "check-one": func() {
 		w.within(time.Minute, "the scene was written", func() bool { return w.plex.Counts().Writes == 1 })
+	}, "check-all": func() {
+		w.within(time.Minute, "every scene was written", func() bool { return w.plex.Counts().Writes == 130 })
 	}})
 }
 
@@ -672,7 +701,7 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	ask("health", "")
 	w.set(map[string]any{"plexUrl": w.plexURL})
 	w.plex.AddSection(simplex.SectionSpec{Title: "Empty"})
-	scene, _ := w.film("a.mp4", simstash.Scene{Title: "A film", Details: "Told"})
+	scene, item := w.film("a.mp4", simstash.Scene{Title: "A film", Details: "Told"})
 	w.film("b.mp4", simstash.Scene{Title: "Another"})
 	missing := w.stash.AddScene(simstash.Scene{Title: "Nowhere", Files: []*simstash.File{{Path: "/data/none.mp4", Size: 1, Duration: 60}}})
 	ask("explain", fmt.Sprintf(`"scene_id": %d`, scene))
@@ -692,6 +721,8 @@ func TestTheTypesOfThePageFitTheAnswers(t *testing.T) {
 	w.edit(2, map[string]any{"cover_image": "data:image/png;base64," + base64.StdEncoding.EncodeToString(picture(1))})
 	w.settle()
 	ask("preview_list", `"after": 0, "limit": 100`)
+	ask("poster", fmt.Sprintf(`"key": %q`, item))
+	ask("poster", `"key": "999999"`)
 	w.set(map[string]any{"paused": false})
 	// Dead letters, with a history of attempts and without.
 	w.fill(fmt.Sprintf(someLetters, 4))

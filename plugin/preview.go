@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,6 +32,22 @@ func (s *session) previewPart(ctx context.Context, q PreviewRequest) (Preview, e
 	}
 	p, err := w.PreviewFrom(ctx, q.After, q.Limit, previewScenes)
 	return previewAnswer(p), err
+}
+
+// poster reads the poster that an item shows now, of up to 2 MiB.
+func (s *session) poster(ctx context.Context, q ItemRequest) (Poster, error) {
+	if err := s.fatal(); err != nil {
+		return Poster{}, err
+	}
+	px, err := s.plex(ctx, s.db, s.config)
+	if err != nil {
+		return Poster{}, err
+	}
+	kind, image, err := px.Poster(ctx, q.Key)
+	if err != nil || len(image) == 0 {
+		return Poster{}, err
+	}
+	return Poster{"data:" + kind + ";base64," + base64.StdEncoding.EncodeToString(image)}, nil
 }
 
 func previewAnswer(p worker.Previewed) Preview {

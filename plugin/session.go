@@ -10,8 +10,11 @@ import (
 	"github.com/plexsync/plexsync/internal/host"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/match"
+	"github.com/plexsync/plexsync/internal/poster"
+	"github.com/plexsync/plexsync/internal/scope"
 	"github.com/plexsync/plexsync/internal/stash"
 	"github.com/plexsync/plexsync/internal/store"
+	"github.com/plexsync/plexsync/internal/title"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -76,10 +79,26 @@ func (s *session) readSettings(ctx context.Context) (err error) {
 }
 
 func parseSettings(settings map[string]any) (config.Config, []config.Problem) {
-	return config.Parse(settings, config.Check{Setting: "pathRules", Test: func(v string) error {
-		_, err := match.ParseRules(v)
+	globs := func(entries []string) error {
+		_, err := scope.ParseGlobs(entries)
 		return err
-	}})
+	}
+	return config.Parse(settings,
+		config.Check{Setting: "pathRules", Test: func(v string) error {
+			_, err := match.ParseRules(v)
+			return err
+		}},
+		config.Check{Setting: "titleTemplate", Test: func(v string) error {
+			_, err := title.Parse(v)
+			return err
+		}},
+		config.Check{Setting: "posterShape", Test: func(v string) error {
+			_, err := poster.ParseShape(v)
+			return err
+		}},
+		config.Check{Setting: "onlyPaths", TestList: globs},
+		config.Check{Setting: "excludePaths", TestList: globs},
+	)
 }
 
 // hidden is a name as the log may show it.

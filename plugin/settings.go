@@ -8,10 +8,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/plexsync/plexsync/internal/bridge"
 	"github.com/plexsync/plexsync/internal/config"
 	"github.com/plexsync/plexsync/internal/fold"
 	"github.com/plexsync/plexsync/internal/job"
 	"github.com/plexsync/plexsync/internal/plex"
+	"github.com/plexsync/plexsync/internal/scope"
 	"github.com/plexsync/plexsync/internal/worker"
 )
 
@@ -32,13 +34,18 @@ func problems(all []config.Problem) List[Problem] {
 func (s *session) settingsTest(ctx context.Context, q SettingsRequest) (SettingsTest, error) {
 	try := s.with(q.Settings)
 	t := SettingsTest{Ready: try.config.Ready(), Problems: problems(try.problems)}
+	tags, err := try.tagProblems(ctx)
+	if job.Interrupted(ctx, err) {
+		return SettingsTest{}, err
+	}
+	t.Problems = append(t.Problems, tags...)
 	for _, c := range try.config.Choices() {
 		t.Fields = append(t.Fields, Field{Name: c.Name, On: c.On})
 	}
 	if q.Offline || !try.plexIsSet() {
 		return t, nil
 	}
-	err := try.testPlex(ctx, &t)
+	err = try.testPlex(ctx, &t)
 	if job.Interrupted(ctx, err) {
 		return SettingsTest{}, err
 	}
@@ -46,6 +53,23 @@ func (s *session) settingsTest(ctx context.Context, q SettingsRequest) (Settings
 		t.Error, t.Cause = err.Error(), Class(job.ClassOf(err))
 	}
 	return t, nil
+}
+
+// tagProblems asks Stash, if a setting names tags, which entries mean none.
+func (s *session) tagProblems(ctx context.Context) (all List[Problem], err error) {
+	c := s.config
+	if len(c.OnlyTags)+len(c.ExcludeTags)+len(c.GenreTags)+len(c.LabelTags) == 0 {
+		return nil, nil
+	}
+	tags, err := bridge.Stash(s.stash, false).Tags(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o := worker.Options{Conditions: conditions(c), GenreTags: c.GenreTags, LabelTags: c.LabelTags}
+	for _, p := range worker.TagProblems(o, scope.NewTree(tags), nil) {
+		all = append(all, Problem{Setting: p.Setting, Message: p.Text})
+	}
+	return all, nil
 }
 
 const tokenSetting = "plexToken"

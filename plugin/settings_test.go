@@ -99,3 +99,72 @@ func TestAnOriginIsWhoIsSentWhat(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatIsChosenArrives: from the settings as Stash keeps them to what Plex shows.
+func TestWhatIsChosenArrives(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, map[string]any{"onlyTags": "under:Genre", "excludePaths": `"**/trailers/**"`, "onlyStashIds": true, "genreTags": "under:Genre, -Genre",
+		"labelTags": "Calm", "titleTemplate": "{studio} - {title}", "posterShape": "crop"})
+	tag := func(name string, parents ...int64) int64 {
+		return w.stash.AddTag(simstash.Tag{Name: name, ParentIDs: parents})
+	}
+	genre, calm := tag("Genre"), tag("Calm")
+	drama := tag("Drama", genre)
+	scene := func(title string, tags ...int64) simstash.Scene {
+		return simstash.Scene{Title: title, StudioID: w.stash.AddStudio(simstash.Studio{Name: "Studio of " + title}), TagIDs: tags,
+			StashIDs: []simstash.StashID{{StashID: title, Endpoint: "https://box.example/graphql"}}}
+	}
+	_, in := w.film("in.mp4", scene("In", drama, calm))
+	later, out := w.film("out.mp4", scene("Out", calm))
+	_, trailer := w.film("trailers/t.mp4", scene("Trailer", drama))
+	w.task("Sync all scenes")
+	w.shows(in, map[string]string{"title": "Studio of In - In", "genre": "Drama", "label": "Calm"})
+	w.shows(out, map[string]string{"title": "out"})
+	w.shows(trailer, map[string]string{"title": "t"})
+	var e Explanation
+	must(t, w.operation(map[string]any{"mode": "explain", "scene_id": later}, &e))
+	if e.State != SceneExcluded || !strings.Contains(e.Decision, `has none of the tags in onlyTags; its tags: "Calm"`) {
+		t.Errorf("%+v", e)
+	}
+	if f := w.compare(); f.Same != 1 || f.Excluded != 2 || f.NoRequiredTag != 1 || f.ByPath != 1 {
+		t.Errorf("%+v", f)
+	}
+	w.mutate(`mutation($id: ID!, $p: [ID!]) { tagUpdate(input: {id: $id, parent_ids: $p}) { id } }`, map[string]any{"id": calm, "p": []int64{genre}})
+	w.settle()
+	w.shows(out, map[string]string{"title": "Studio of Out - Out", "genre": "Calm", "label": "Calm"})
+	w.shows(in, map[string]string{"genre": "Calm, Drama"})
+}
+
+// TestSettingsThatCannotBeUsedSayWhatWouldBeRight, beside their field, and stop the sync.
+func TestSettingsThatCannotBeUsedSayWhatWouldBeRight(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.stash.AddTag(simstash.Tag{Name: "Trailer"})
+	for setting, x := range map[string]struct {
+		value, says string
+		fatal       bool
+	}{
+		"onlyPaths":     {"films", "valid would be, for example, /data/films or **/films", true},
+		"excludePaths":  {"/data, ./x", "does not begin at the root", true},
+		"titleTemplate": {"{titel}", "did you mean {title}?", true},
+		"posterShape":   {"blurr", "did you mean blur?", true},
+		"excludeTags":   {"Trailr", `"Trailr" matches no tag in Stash (did you mean "Trailer"?)`, false},
+		"genreTags":     {"-Trailr", `"-Trailr" matches no tag in Stash (did you mean "Trailer"?)`, false},
+		"onlyTags":      {"Nothing", "so no scene is synced", false},
+	} {
+		var a SettingsTest
+		must(t, w.operation(map[string]any{"mode": "settings_test", "v": 1, "offline": true, "settings": map[string]any{setting: x.value}}, &struct{ Data *SettingsTest }{&a}))
+		found := false
+		for _, p := range a.Problems {
+			found = found || p.Setting == setting && p.Fatal == x.fatal && strings.Contains(p.Message, x.says)
+		}
+		if !found || a.Ready == x.fatal {
+			t.Errorf("%s = %s: %+v", setting, x.value, a)
+		}
+	}
+	w.set(map[string]any{"onlyPaths": "films"})
+	_, item := w.film("a.mp4", simstash.Scene{Title: "A"})
+	w.task("Sync all scenes")
+	w.shows(item, map[string]string{"title": "a"})
+	w.wantLog(simstash.LevelError, "onlyPaths: \"films\" does not begin at the root")
+}

@@ -190,7 +190,7 @@ func (w *world) mutate(query string, vars map[string]any) {
 // settle waits until Stash has no task left.
 func (w *world) settle() {
 	w.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	if err := w.stash.WaitIdle(ctx); err != nil {
 		w.Fatalf("Stash's tasks do not end: %v\n%s", err, w.log())

@@ -50,7 +50,7 @@
  * @property {string} message
  * @property {number} waited jobs
  *
- * @typedef {"no_file" | "not_organized" | "tag" | "other"} Exclusion why a scene is left out
+ * @typedef {"no_file" | "not_organized" | "no_stash_id" | "no_required_tag" | "tag" | "outside_paths" | "path" | "other"} Exclusion why a scene is left out
  *
  * @typedef {object} Coverage the counts but scenes add up to scenes
  * @property {number} scenes
@@ -181,7 +181,7 @@
  * @property {SceneState} state
  * @property {FailureClass | ""} class
  * @property {boolean} in_plex
- * @property {{ key: string, path: string }[]} fitting
+ * @property {{ key: string, path: string, rule: string, folder_rule: string }[]} fitting
  * @property {number} scene
  * @property {string} title
  * @property {string} machine Plex's id, "" if it did not answer
@@ -331,6 +331,7 @@
  * @property {{ args: { after: number, limit: number }, data: Preview }} preview_list
  * @property {{ args: {}, data: { ready: boolean, problems: Problem[] } }} settings_check
  * @property {{ args: { settings?: SavedSettings, offline?: boolean }, data: SettingsTest }} settings_test
+ * @property {{ args: { key: string }, data: { picture: string } }} poster
  * @property {{ args: {}, data: Health }} health
  * @property {{ args: {}, data: SignInStart }} sign_in
  * @property {{ args: { id: number }, data: SignInProgress }} sign_in_poll

@@ -5,7 +5,8 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
-  const { api, h, ask, useAsked, happened, when, count, things, lasting, between, percent, runText } = PlexSync;
+  const { api, h, ask, useAsked, happened, when, count, things, lasting, between, percent, runText, startedBy } =
+    PlexSync;
   const { Boundary, Card, Sheet, Technical, Trouble } = PlexSync;
   const { Fragment } = api.React;
 
@@ -15,12 +16,13 @@
       ? h("p", null, "PlexSync has not run yet.")
       : h(
           Sheet,
-          { label: "Runs", head: ["Started", "Took", "Result", "Writes to Plex"] },
+          { label: "Runs", head: ["Started", "Why", "Took", "Result", "Writes to Plex"] },
           runs.map((r) =>
             h(
               "tr",
               { key: r.started },
               h("td", { "data-label": "Started" }, when(r.started)),
+              h("td", { "data-label": "Why" }, startedBy(r)),
               h("td", { "data-label": "Took" }, r.ended ? between(r.started, r.ended) : "running, or was stopped"),
               h("td", { "data-label": "Result" }, runText(r), h(Technical, { text: r.note })),
               h("td", { "data-label": "Writes to Plex" }, count(r.writes)),

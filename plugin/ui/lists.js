@@ -7,7 +7,7 @@
   if (!PlexSync) return;
   const { api, h, B, Link, ask, sceneTitles, useOverview, refreshOverview } = PlexSync;
   const { className, happened, whatToDo, when, count, things, subject, excludedCount } = PlexSync;
-  const { Card, Input, Question, Table, Technical, sceneLink, plexLink, useDo } = PlexSync;
+  const { Card, Input, Question, Table, Technical, sceneLink, plexLink, useDo, useUndo } = PlexSync;
   const { Fragment, useState } = api.React;
   const { useLocation } = api.libraries.ReactRouterDOM;
 
@@ -168,7 +168,16 @@
         '"Only organized scenes" is on. Mark a scene as organized in Stash to sync it.',
         h(Fragment, null, scenes("organized", "false"), " · ", setting("onlyOrganized")),
       ],
+      [e.no_stash_id || 0, "without a stash-box ID", "You sync only scenes with one.", setting("onlyStashIds")],
+      [
+        e.no_required_tag || 0,
+        "without a required tag",
+        "You sync only scenes with certain tags.",
+        setting("onlyTags"),
+      ],
       [e.tag || 0, "with an excluded tag", "They have a tag that you exclude.", setting("excludeTags")],
+      [e.outside_paths || 0, "outside your folders", "You sync only files in certain folders.", setting("onlyPaths")],
+      [e.path || 0, "in an excluded folder", "They have a file in a folder that you exclude.", setting("excludePaths")],
       [e.no_file || 0, "without a file", "Stash has no file for them, so Plex cannot have one either.", null],
       [e.other || 0, "left out by your settings", "The next comparison finds out by which one.", null],
       [
@@ -204,6 +213,7 @@
   PlexSync.Letters = ({ missing }) => {
     const { value: o } = useOverview(true);
     const doing = useDo();
+    const undo = useUndo();
     const asked = new URLSearchParams(useLocation().search).get("class") || "";
     const [cls, setCls] = useState(
       /** @returns {FailureClass | ""} */ () => (missing ? "" : /** @type {FailureClass | ""} */ (asked)),
@@ -228,14 +238,15 @@
     };
     /** @type {(which: Which, clear: () => void, text: string) => void} */
     const drop = (which, clear, text) => {
-      const yes = () =>
-        doing.run(async () => {
-          setQuestion(null);
+      const yes = () => {
+        setQuestion(null);
+        clear();
+        undo.later(text.replace(/^Drop (.*?)\?.*$/, "Dropping $1"), async () => {
           const { count: n } = await ask("dlq_drop", which);
-          clear();
           refreshOverview();
           return things(n, "item was", "items were") + " dropped";
         });
+      };
       setQuestion({ text, yes });
     };
     /** @type {(text: string, enabled: boolean | number, onClick: () => void) => React.ReactElement} */
@@ -322,6 +333,7 @@
           ),
         ),
       doing.status,
+      undo.shown,
       h(
         Table,
         /** @type {React.Attributes & TableProps<Letter>} */ ({

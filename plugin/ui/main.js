@@ -7,7 +7,7 @@
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
   const { api, h, B, Link } = PlexSync;
-  const { Boundary, Head, Letters, NavButton, Overview, Preview, Queue, Scene, Settings } = PlexSync;
+  const { Boundary, Head, Letters, NavButton, Overview, Preview, Queue, Scene } = PlexSync;
   const { Fragment, useEffect } = api.React;
   const { useHistory, useLocation } = api.libraries.ReactRouterDOM;
 
@@ -108,7 +108,7 @@
   // Without ours the settings can still be changed, in Stash's plain list.
   api.patch.instead("PluginSettings", (props, context, next) =>
     props.pluginID === "plexsync"
-      ? h(Boundary, { of: "The form", instead: h(Next, { next, props, context }) }, h(Settings, props))
+      ? h(Boundary, { of: "The form", instead: h(Next, { next, props, context }) }, h(PlexSync.Panel, props))
       : next(props, context),
   );
   addTo("ScenePage.Tabs", (props) =>

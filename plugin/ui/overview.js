@@ -19,6 +19,7 @@
     percent,
     lasting,
     runText,
+    startedBy,
     excludedCount,
     subject,
   } = PlexSync;
@@ -482,7 +483,10 @@
       .map((r) => [
         "run " + r.started,
         r.ended || r.started,
-        (r.done + r.unchanged > 0 ? "Synced: " : "Tried to sync: ") + runText(r),
+        (r.done + r.unchanged > 0 ? "Synced" : "Tried to sync") +
+          (startedBy(r) ? " " + startedBy(r) : "") +
+          ": " +
+          runText(r),
       ]);
     const c = o.coverage;
     if (c.compared) all.push(["compare", c.compared, "Compared " + things(c.scenes, "scene", "scenes") + " with Plex"]);

@@ -8,7 +8,16 @@
  */
 
 /**
+ * What is done ten seconds later, unless the person takes it back.
+ *
+ * @typedef {object} Undo
+ * @property {(what: string, action: () => Promise<string>) => void} later
+ * @property {React.ReactNode} shown
+ */
+
+/**
  * @typedef {object} SignInProps
+ * @property {() => Promise<void>} [before] what to do before address and token are saved
  * @property {(s: SignedIn) => Promise<unknown> | void} onDone address and token are saved
  * @property {boolean} [again] the server is known, its token has ended
  */
@@ -52,7 +61,7 @@
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
   const { api, h, B, Link, message, ago, exactly, fieldName, listFields, settingName } = PlexSync;
-  const { Component, useState } = api.React;
+  const { Component, useEffect, useRef, useState } = api.React;
 
   PlexSync.Input = ({ onText, children, ...props }) =>
     h(
@@ -211,6 +220,64 @@
       }
     };
     return { busy, run, status: h("div", { role: "status", className: "plexsync-status" }, word) };
+  };
+
+  const UNDO = 10; // seconds
+
+  // Who leaves has decided: then it is done at once.
+  PlexSync.useUndo = () => {
+    const doing = PlexSync.useDo();
+    const [what, setWhat] = useState("");
+    const due = useRef(/** @type {{ timer: number, action: () => Promise<string> } | null} */ (null));
+    const run = () => {
+      const now = due.current;
+      due.current = null;
+      if (!now) return undefined;
+      clearTimeout(now.timer);
+      return now.action;
+    };
+    useEffect(() => {
+      const leave = () => {
+        const action = run();
+        if (action) action().catch(() => undefined);
+      };
+      window.addEventListener("pagehide", leave);
+      return () => {
+        window.removeEventListener("pagehide", leave);
+        leave();
+      };
+    }, []);
+    /** @type {Undo["later"]} */
+    const later = (text, action) => {
+      const before = run(); // two at a time would be two buttons
+      if (before) doing.run(before);
+      setWhat(text);
+      const finish = () => {
+        const now = run();
+        setWhat("");
+        if (now) doing.run(now);
+      };
+      due.current = { timer: window.setTimeout(finish, UNDO * 1000), action };
+    };
+    const undo = () => {
+      run();
+      setWhat("");
+    };
+    return {
+      later,
+      shown: h(
+        api.React.Fragment,
+        null,
+        what &&
+          h(
+            B.Alert,
+            { variant: "info", className: "plexsync-undo" },
+            what + " in " + UNDO + " seconds. ",
+            h(B.Button, { size: "sm", variant: "secondary", onClick: undo, autoFocus: true }, "Undo"),
+          ),
+        doing.status,
+      ),
+    };
   };
 
   // What an answer without data says, for people.

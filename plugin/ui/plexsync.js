@@ -63,6 +63,7 @@
  * @property {(share: number | null | undefined) => string} percent of a share from 0 to 1
  * @property {(v: string | null | undefined) => string} shortVersion
  * @property {(r: Run) => string} runText what a run did
+ * @property {(r: Run) => string} startedBy what started a run, "" if that is not known
  * @property {(c: Coverage) => number} excludedCount
  * @property {(n: number | undefined) => string} count
  * @property {(n: number, one: string, many: string) => string} things a count with its noun
@@ -82,6 +83,7 @@
  * @property {(props: { problem: Problem }) => React.ReactElement} ProblemLine
  * @property {new (props: BoundaryProps) => React.Component<BoundaryProps>} Boundary
  * @property {() => Doing} useDo
+ * @property {() => Undo} useUndo
  * @property {(props: { error?: string, retry?: () => void }) => React.ReactElement | null} Trouble
  * @property {(props: QuestionProps) => React.ReactElement} Question asks before something is destroyed
  * @property {(props: { title: string, children?: React.ReactNode }) => React.ReactElement} Card
@@ -126,6 +128,7 @@
  *
  * settings.js:
  * @property {(props: { settings: Definition[] }) => React.ReactElement} Settings
+ * @property {(props: { settings: Definition[] }) => React.ReactElement} Panel what Stash shows among its plugins' settings
  * @property {() => React.ReactElement} SettingsTab
  * @property {(name: string) => string} quoted a name as a list of names takes it
  * @property {(props: { test: SettingsTest }) => React.ReactElement} Connection

@@ -5,11 +5,59 @@
   "use strict";
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
+  const ours = PlexSync; // also what files below this one add
   const { api, h, B, ask, useOverview, refreshOverview, count, things, fieldName, useDo } = PlexSync;
   const { Boundary, Changes, Input, sceneLink, plexLink } = PlexSync;
-  const { Fragment, useEffect, useState } = api.React;
+  const { Fragment, useEffect, useRef, useState } = api.React;
 
   const PART = 50; // items
+
+  /** @param {{ scene: number, alt: string }} props */
+  const Cover = ({ scene, alt }) =>
+    h("img", {
+      className: "plexsync-poster",
+      src: "/scene/" + Number(scene) + "/screenshot",
+      alt,
+      loading: "lazy",
+    });
+
+  // Posters are read one after another: each is a process of Stash's and a request to Plex.
+  /** @type {Promise<unknown>} */
+  let reading = Promise.resolve();
+
+  // Plex's own pictures need the token, so the plugin hands them on, when they come in view.
+  /** @param {{ item: string }} props */
+  function PlexPoster({ item }) {
+    const [picture, setPicture] = useState(/** @type {string | undefined} */ (undefined));
+    const place = useRef(/** @type {HTMLElement | null} */ (null));
+    useEffect(() => {
+      let gone = false;
+      const read = () =>
+        gone
+          ? undefined
+          : ask("poster", { key: item }).then(
+              (p) => gone || setPicture(/^data:image\/(jpeg|png|webp|gif);base64,/.test(p.picture) ? p.picture : ""),
+              () => gone || setPicture(""),
+            );
+      const seen = new IntersectionObserver((all) => {
+        if (!all.some((x) => x.isIntersecting)) return;
+        seen.disconnect();
+        reading = reading.then(read);
+      });
+      if (place.current) seen.observe(place.current);
+      return () => {
+        gone = true;
+        seen.disconnect();
+      };
+    }, [item]);
+    return picture
+      ? h("img", { className: "plexsync-poster", src: picture, alt: "The poster in Plex now" })
+      : h(
+          "span",
+          { className: "plexsync-poster plexsync-nothing", ref: place },
+          picture === "" ? "no poster" : h("span", { className: "sr-only" }, "Loading the poster…"),
+        );
+  }
 
   /** @param {{ item: PreviewedItem, machine: string | undefined, quiet?: boolean }} props quiet: nothing to click */
   function Item({ item: i, machine, quiet }) {
@@ -24,12 +72,20 @@
     return h(
       "article",
       { className: "plexsync-item" },
-      h("img", {
-        className: "plexsync-poster",
-        src: "/scene/" + Number(i.scene) + "/screenshot",
-        alt: i.poster ? "The new poster: the cover of the scene" : "The cover of the scene",
-        loading: "lazy",
-      }),
+      i.poster
+        ? h(
+            "div",
+            { className: "plexsync-posters" },
+            h("figure", null, h(PlexPoster, { item: i.key }), h("figcaption", null, "now")),
+            h("span", { "aria-hidden": true }, "→"),
+            h(
+              "figure",
+              null,
+              h(Cover, { scene: i.scene, alt: "The new poster: the cover of the scene" }),
+              h("figcaption", null, "new"),
+            ),
+          )
+        : h(Cover, { scene: i.scene, alt: "The cover of the scene" }),
       h(
         "div",
         { className: "plexsync-grow" },
@@ -76,6 +132,12 @@
       /** @type {Seen} */ ({ items: [], scenes: 0, same: 0, skipped: 0, missing: 0, unreadable: 0, fields: {} }),
     );
     const doing = useDo();
+    const writing = useDo();
+    const all = () =>
+      writing.run(async () => {
+        await ours.startSync();
+        return "Syncing all scenes";
+      });
     const more = () =>
       doing.run(async () => {
         const p = await ask("preview_list", { after: seen.next || 0, limit: PART });
@@ -143,6 +205,13 @@
           h(Item, { item: i, machine: o && o.machine }),
         ),
       ),
+      seen.items.length > 0 &&
+        h(
+          "div",
+          { className: "plexsync-buttons" },
+          h(B.Button, { onClick: all, disabled: writing.busy || !o || o.paused }, "Sync all scenes"),
+          writing.status,
+        ),
       doing.busy
         ? h("p", null, "Loading…")
         : seen.next === 0

@@ -6,7 +6,7 @@
   const PlexSync = window.PlexSync;
   if (!PlexSync) return;
   const ours = PlexSync; // also what files below this one add
-  const { api, h, B, Link, ask, useAsked, useOverview, refreshOverview } = PlexSync;
+  const { api, h, B, Link, ask, readSettings, saveSettings, useAsked, useOverview, refreshOverview } = PlexSync;
   const { happened, whatToDo, when, things } = PlexSync;
   const { Boundary, Changes, Technical, Trouble, plexLink, useDo } = PlexSync;
   const { Fragment, useEffect, useRef, useState } = api.React;
@@ -69,7 +69,13 @@
           ),
         ];
       case "ambiguous":
-        return ["alarm", "Several items in Plex match this scene equally well.", whatToDo("ambiguous")];
+        return [
+          "alarm",
+          "Several items in Plex match this scene equally well.",
+          e.fitting.length
+            ? "Nothing was changed. Choose the right one below, or remove the duplicate in Plex."
+            : whatToDo("ambiguous"),
+        ];
       case "joined":
         return ["waiting", "In Plex, as a version of another scene's item.", whatToDo("joined")];
       case "without_metadata":
@@ -108,29 +114,61 @@
     );
   }
 
-  /** @param {{ e: Explanation }} props */
-  const Fitting = ({ e }) =>
-    e.state !== "ambiguous" || !e.fitting.length
-      ? null
-      : h(
-          Fragment,
-          null,
-          h("h2", null, "The items that match"),
+  // Of several items the person chooses one: a path rule remembers it.
+  /** @param {{ e: Explanation, chosen: () => Promise<string> }} props */
+  function Fitting({ e, chosen }) {
+    const doing = useDo();
+    if (e.state !== "ambiguous" || !e.fitting.length) return null;
+    /** @param {string} rule */
+    const use = (rule) =>
+      doing.run(async () => {
+        const before = String((await readSettings()).pathRules || "")
+          .trim()
+          .replace(/;$/, "");
+        const pathRules = [before, rule].filter(Boolean).join("; ");
+        const { problems } = await ask("settings_test", { settings: { pathRules }, offline: true });
+        const wrong = problems.find((p) => p.setting === "pathRules" && p.fatal);
+        if (wrong) throw new Error("Not saved. Path rules: " + wrong.message);
+        await saveSettings({ pathRules });
+        return chosen();
+      });
+    return h(
+      Fragment,
+      null,
+      h("h2", null, "The items that match"),
+      h(
+        "ul",
+        { className: "plexsync-fitting" },
+        e.fitting.map((f) =>
           h(
-            "ul",
-            null,
-            e.fitting.map((f) =>
-              h("li", { key: f.key }, plexLink(e.machine, f.key, "Open in Plex"), " ", h("code", null, f.path)),
+            "li",
+            { key: f.key },
+            h("code", null, f.path),
+            h(
+              "div",
+              { className: "plexsync-buttons" },
+              f.rule && h(B.Button, { size: "sm", disabled: doing.busy, onClick: () => use(f.rule) }, "Use this item"),
+              f.folder_rule &&
+                h(
+                  B.Button,
+                  { size: "sm", variant: "secondary", disabled: doing.busy, onClick: () => use(f.folder_rule) },
+                  "Map the folder: " + f.folder_rule,
+                ),
+              plexLink(e.machine, f.key, "Open in Plex"),
             ),
           ),
-          h(
-            "p",
-            null,
-            "If only one of them is right, let the path decide: ",
-            h(Link, { to: ours.settingHref("pathRules") }, "edit the path rules"),
-            ".",
-          ),
-        );
+        ),
+      ),
+      h(
+        "p",
+        null,
+        "Your choice is saved as a path rule for this file, or for its folder. You can also ",
+        h(Link, { to: ours.settingHref("pathRules") }, "edit the path rules"),
+        ".",
+      ),
+      doing.status,
+    );
+  }
 
   /** @param {{ item: ExplainedItem, machine: string | undefined }} props */
   function Item({ item: i, machine }) {
@@ -204,20 +242,20 @@
     const e = asked.value;
     const syncing = useRef(0);
     useEffect(() => () => clearTimeout(syncing.current), []);
-    const sync = () =>
-      doing.run(async () => {
-        await ask("sync_scene", { scene_id: id });
-        /** @param {number} times */
-        const look = (times) => {
-          syncing.current = window.setTimeout(() => {
-            asked.reload();
-            refreshOverview();
-            if (times > 1) look(times - 1);
-          }, 2500);
-        };
-        look(3);
-        return "Queued: this scene is synced now";
-      });
+    const start = async () => {
+      await ask("sync_scene", { scene_id: id });
+      /** @param {number} times */
+      const look = (times) => {
+        syncing.current = window.setTimeout(() => {
+          asked.reload();
+          refreshOverview();
+          if (times > 1) look(times - 1);
+        }, 2500);
+      };
+      look(3);
+      return "Queued: this scene is synced now";
+    };
+    const sync = () => doing.run(start);
     const again = () => {
       fresh.current = true;
       asked.reload();
@@ -232,7 +270,7 @@
           Fragment,
           null,
           h(Boundary, { of: "The state of the scene" }, h(State, { e })),
-          h(Boundary, { of: "The list of matching items" }, h(Fitting, { e })),
+          h(Boundary, { of: "The list of matching items" }, h(Fitting, { e, chosen: start })),
           e.items.map((i) =>
             h(Boundary, { key: i.key, of: "Item " + i.key }, h(Item, { item: i, machine: e.machine })),
           ),

@@ -18,9 +18,9 @@
   const ours = PlexSync; // also what files below this one add
   const { api, h, B, Link, ask, definitions, readSettings, saveSettings, useAsked } = PlexSync;
   const { count, things, happened, whatToDo, fieldName, settingName } = PlexSync;
-  const { Boundary, Input, SignIn, Technical, Trouble, useDo } = PlexSync;
+  const { Boundary, Input, Setup, SignIn, Technical, Trouble, isFirstRun, useDo, useOverview } = PlexSync;
   const { Fragment, useEffect, useRef, useState } = api.React;
-  const { Prompt, useLocation } = api.libraries.ReactRouterDOM;
+  const { Prompt, useHistory, useLocation } = api.libraries.ReactRouterDOM;
 
   // Labels and the content rating have settings of their own: on if these are set.
   const OWN = ["labels", "contentRating"];
@@ -30,7 +30,9 @@
     ["Connection", ["plexUrl", "plexToken", "insecureTLS"]],
     ["Libraries", ["plexLibraries"]],
     ["Paths", ["pathRules", "scanPlex", "plexIsSubset"]],
-    ["What is synced", ["fields", "collections", "contentRating", "labels", "onlyOrganized", "excludeTags"]],
+    ["Which scenes", ["onlyOrganized", "onlyStashIds", "onlyTags", "excludeTags", "onlyPaths", "excludePaths"]],
+    ["What is written", ["fields", "genreTags", "collections", "contentRating", "labels", "labelTags"]],
+    ["How it looks", ["titleTemplate", "posterShape"]],
     ["Edits made in Plex", ["keepPlexEdits", "mirrorLists", "leaveUnlocked"]],
     ["Schedule and retries", ["paused", "maxRetries", "dlqRetentionDays", "compareEveryHours"]],
     ["Log", ["hidePaths", "verbose"]],
@@ -556,6 +558,27 @@
           h(Link, { to: "/plexsync", className: "btn btn-secondary" }, "Open PlexSync"),
         ),
         doing.status,
+      ),
+    );
+  };
+
+  // In Stash's own settings: the set-up until something was synced, then the form.
+  PlexSync.Panel = ({ settings }) => {
+    const { value: o, error } = useOverview(true);
+    const history = useHistory();
+    const [all, setAll] = useState(false);
+    if (!o && !error) return h("p", null, "Loading…");
+    if (!o || (o.ready && !isFirstRun(o))) return h(ours.Settings, { settings });
+    return h(
+      "div",
+      { className: "plexsync" },
+      all
+        ? h(ours.Settings, { settings })
+        : h(Boundary, { of: "The set-up" }, h(Setup, { o, go: (tab) => history.push("/plexsync?tab=" + tab) })),
+      h(
+        B.Button,
+        { variant: "secondary", onClick: () => setAll(!all) },
+        all ? "Back to the set-up" : "Show all settings",
       ),
     );
   };

@@ -16,6 +16,10 @@
 
   /** @typedef {{ test: SettingsTest, next: () => void, retest: () => void }} StepProps */
 
+  // Edits may have been queued before PlexSync was set up. They wait until the person has seen
+  // what would change, and says so.
+  const hold = () => saveSettings({ paused: true });
+
   /** @param {{ next: () => void }} props */
   function Connect({ next }) {
     const [url, setUrl] = useState("");
@@ -37,7 +41,7 @@
         const t = await ask("settings_test", { settings });
         setTest(t);
         if (t.error || !t.reachable || t.may_edit === false) return;
-        await saveSettings(settings);
+        await saveSettings({ ...settings, paused: true }); // as hold does
         setToken("");
         next();
       });
@@ -90,7 +94,7 @@
     return h(
       Fragment,
       null,
-      h(SignIn, { onDone: next }),
+      h(SignIn, { before: hold, onDone: next }),
       h(
         "div",
         null,
@@ -239,6 +243,7 @@
     const p = part.value;
     const sync = () =>
       doing.run(async () => {
+        if (o.paused) await saveSettings({ paused: false });
         await ours.startSync();
         return "Syncing all scenes";
       });
@@ -262,10 +267,10 @@
       h(
         "div",
         { className: "plexsync-buttons" },
-        h(B.Button, { onClick: sync, disabled: doing.busy || o.paused }, "Sync all scenes"),
+        h(B.Button, { onClick: sync, disabled: doing.busy }, "Sync all scenes"),
         h(B.Button, { variant: "secondary", onClick: () => go("preview") }, "See every change"),
       ),
-      o.paused && h("p", null, "PlexSync is paused. Choose Resume above first."),
+      o.paused && h("p", null, "PlexSync is paused until you do. Edits in Stash are queued."),
       doing.status,
     );
   }

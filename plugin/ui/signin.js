@@ -69,7 +69,7 @@
     return tab;
   };
 
-  PlexSync.SignIn = ({ onDone, again }) => {
+  PlexSync.SignIn = ({ before, onDone, again }) => {
     const [view, setView] = useState(resumed);
     const here = useRef(true);
     useEffect(
@@ -111,6 +111,7 @@
             id: view.id,
             answer: view.answer,
             end,
+            before,
             done: async (server) => {
               kept.set("");
               ours.forgetServer();
@@ -330,9 +331,9 @@
   }
 
   /**
-   * @param {{ id: number, answer: SignInProgress, end: (view: SignInView) => void, done: (s: SignedIn) => Promise<void> }} props
+   * @param {{ id: number, answer: SignInProgress, end: (view: SignInView) => void, before?: () => Promise<void>, done: (s: SignedIn) => Promise<void> }} props
    */
-  function Servers({ id, answer: first, end, done }) {
+  function Servers({ id, answer: first, end, before, done }) {
     const [answer, setAnswer] = useState(first);
     const [chosen, setChosen] = useState({ machine: first.machine, url: first.url });
     const [busy, setBusy] = useState("");
@@ -354,7 +355,11 @@
         setBusy("");
       }
     };
-    const use = () => run("use", async () => done(await ask("sign_in_choose", { id, ...chosen })));
+    const use = () =>
+      run("use", async () => {
+        await before?.();
+        await done(await ask("sign_in_choose", { id, ...chosen }));
+      });
     const check = () =>
       run("check", async () => {
         const p = await ask("sign_in_poll", { id });

@@ -95,9 +95,17 @@
     collections: "Collections",
     contentRating: "Content rating",
     labels: "Labels",
+    genreTags: "Genre tags",
+    labelTags: "Label tags",
+    titleTemplate: "Title template",
+    posterShape: "Poster shape",
     paused: "Paused",
     onlyOrganized: "Only organized scenes",
+    onlyStashIds: "Only scenes with a stash-box ID",
+    onlyTags: "Only these tags",
     excludeTags: "Exclude tags",
+    onlyPaths: "Only these paths",
+    excludePaths: "Exclude paths",
     keepPlexEdits: "Keep edits made in Plex",
     mirrorLists: "Mirror lists",
     leaveUnlocked: "Leave fields unlocked",
@@ -178,6 +186,9 @@
     ].filter(Boolean);
     return parts.join(", ") || "nothing to do";
   };
+
+  PlexSync.startedBy = (r) =>
+    ({ edit: "after an edit", person: "started by you", schedule: "on schedule", "": "" })[r.cause] || "";
 
   PlexSync.excludedCount = (c) => Object.values(c.excluded).reduce((n, x) => n + (x || 0), 0);
 })();

@@ -250,6 +250,7 @@ const flows = {
     await go("/plexsync");
     const other = await context.newPage();
     await other.goto(address + "/settings");
+    await other.getByRole("button", { name: "Show all settings" }).click();
     const first = await signIn();
     const second = await signIn(other);
     await allow(second);
@@ -350,6 +351,8 @@ const flows = {
     await says("This is what would change for some of your own scenes.");
     await says("Film 1");
     await page.locator(".plexsync-item").nth(2).waitFor();
+    await says("PlexSync is paused until you do.");
+    await page.waitForTimeout(3000); // an edit waits, and so do the processes that would write it
     await shows("setup-preview");
     await accessible("set-up, preview");
     await does("check-untouched");
@@ -370,6 +373,11 @@ const flows = {
   async settings() {
     await go("/settings");
     await says("Setting of another plugin");
+    await says("Set up PlexSync"); // until something was synced
+    await button("Sign in with Plex").waitFor();
+    await shows("panel");
+    await accessible("panel");
+    await button("Show all settings").click();
     await page.getByLabel("Plex address").fill("ftp://plex");
     await says("begins with ftp://, but must begin with http:// or https://");
     assert.ok(await button("Save").isEnabled());
@@ -413,6 +421,8 @@ const flows = {
     assert.equal(await page.getByLabel("Plex token").inputValue(), "", "the token is shown again");
     assert.ok(!(await page.content()).includes(process.env.TOKEN), "the token is on the page");
     await page.reload();
+    await says("Match the folders").catch(() => says("Choose the libraries"));
+    await button("Show all settings").click();
     await says("Open PlexSync");
     assert.equal(await page.getByLabel("Plex address").inputValue(), process.env.PLEX);
     assert.ok(await page.getByLabel("Rating", { exact: true }).isChecked());
@@ -603,6 +613,10 @@ const flows = {
     await shows("scene-ambiguous");
     await accessible("scene that several match");
     await page.getByRole("link", { name: "edit the path rules" }).waitFor();
+    await button("Map the folder: /other => /media/one").waitFor();
+    await button("Use this item").last().click();
+    await state("In sync: Plex shows what Stash has.");
+    await does("check-twin");
   },
 
   // 5,000 failed items: searched, sorted, retried, dropped.
@@ -639,8 +653,19 @@ const flows = {
     for (let i = 0; i < 4 && !(await page.evaluate(() => document.activeElement.textContent === "Drop")); i++)
       await page.keyboard.press("Tab");
     await page.keyboard.press("Enter");
+    await says("Dropping 2 failed items in 10 seconds.");
+    await accessible("undo");
     await says("2 items were dropped");
     await says("4,998 rows");
+    // Taken back within ten seconds.
+    asked.length = 0;
+    await page.getByLabel("Select scene 100", { exact: true }).check();
+    await button("Drop 1 selected").click();
+    await button("Drop").click();
+    await button("Undo").click();
+    await page.getByText("Dropping 1 failed item").waitFor({ state: "detached" });
+    await page.waitForTimeout(11000);
+    assert.ok(!asked.includes("dlq_drop"), asked.join());
     assert.equal(await button("Retry selected").isDisabled(), true); // and not "Retry 0 selected"
     await page.getByLabel("Select scene 100", { exact: true }).check();
     await button("Retry 1 selected").click();
@@ -686,6 +711,9 @@ const flows = {
     await button("Sync this scene").first().click();
     await says("Queued: this scene is synced now");
     await does("check-one");
+    await button("Sync all scenes").last().click();
+    await says("Syncing all scenes");
+    await does("check-all");
   },
 
   // An item of which no field would change, as the program answers it, and as 0.1.0 did:
@@ -702,6 +730,15 @@ const flows = {
       await says("The poster would become the cover of the scene.");
       assert.equal(await page.locator(".plexsync-item").count(), 1);
     }
+    // Both pictures, side by side.
+    const pictures = page.locator(".plexsync-posters img");
+    await pictures.nth(1).waitFor();
+    assert.match(await pictures.nth(0).getAttribute("src"), /^data:image\/png;base64,/);
+    assert.equal(await pictures.nth(1).getAttribute("src"), "/scene/2/screenshot");
+    await until("both are drawn", () =>
+      pictures.evaluateAll((all) => all.every((i) => i.complete && i.naturalWidth > 0)),
+    );
+    await shows("poster");
     await accessible("poster");
     await go("/scenes/2");
     await tab("Plex");
@@ -780,7 +817,7 @@ const flows = {
       await page.waitForTimeout(300);
       assert.equal(await page.locator("img:not(.plexsync-poster)").count(), 0);
       for (const src of await page.locator("img").evaluateAll((all) => all.map((i) => i.getAttribute("src"))))
-        assert.match(src, /^\/scene\/\d+\/screenshot$/);
+        assert.match(src, /^(\/scene\/\d+\/screenshot|data:image\/png;base64,[\w+/=]+)$/);
     }
     assert.equal(await page.evaluate(() => window.hacked), undefined);
     await shows("hostile");
