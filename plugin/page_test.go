@@ -328,7 +328,7 @@ func TestThePageSignsInInTwoTabs(t *testing.T) {
 	slow(t, "needs a browser")
 	t.Parallel()
 	w := newFirstWorld(t)
-	w.flow("signintabs", map[string]func(){"check-settings": w.world.saved(map[string]any{"plexUrl": w.secure, "plexToken": token})})
+	w.flow("signintabs", map[string]func(){"check-settings": w.world.saved(map[string]any{"plexUrl": w.secure, "plexToken": token, "paused": true})})
 }
 
 func TestThePageSignsInAgain(t *testing.T) {
