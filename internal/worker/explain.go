@@ -16,62 +16,62 @@ import (
 // Explanation tells why a scene is, or is not, in Plex as it is in Stash. Paths,
 // titles and names in it are as they are: it is an answer to the person who asked.
 type Explanation struct {
-	Scene int64  `json:"scene"`
-	Title string `json:"title"`
+	Scene int64
+	Title string
 	// Machine is the identifier of the Plex server that was asked; "" if it did not answer.
-	Machine string `json:"machine"`
+	Machine string
 	// Decision is the whole in one sentence.
-	Decision string `json:"decision"`
+	Decision string
 	// Class is the failure that keeps the scene from being synced; "" if none does.
-	Class job.Class `json:"class,omitempty"`
+	Class job.Class
 	// Skipped: the settings or what the scene lacks leave it out; Empty: it has a file,
 	// but no metadata. InPlex: all the same Plex has an item for it.
-	Skipped bool `json:"skipped,omitempty"`
-	Empty   bool `json:"empty,omitempty"`
-	InPlex  bool `json:"in_plex,omitempty"`
+	Skipped bool
+	Empty   bool
+	InPlex  bool
 	// Ambiguous are the items that fit equally.
-	Ambiguous []Fitting       `json:"ambiguous,omitempty"`
-	Files     []ExplainedFile `json:"files"`
+	Ambiguous []Fitting
+	Files     []ExplainedFile
 	// Steps are the rungs of the match as they were tried.
-	Steps []ExplainedStep `json:"steps"`
-	Items []ExplainedItem `json:"items"`
-	Last  Last            `json:"last"`
+	Steps []ExplainedStep
+	Items []ExplainedItem
+	Last  Last
 }
 
 // Fitting is one of several items that fit a scene equally.
 type Fitting struct {
-	Key  string `json:"key"`
-	Path string `json:"path"`
+	Key  string
+	Path string
 }
 
 // ExplainedFile is a file of the scene as each side sees it.
 type ExplainedFile struct {
-	Path   string `json:"path"`
-	Mapped string `json:"mapped"`
-	Rule   string `json:"rule"` // "" = none applies
+	Path   string
+	Mapped string
+	Rule   string // "" = none applies
 }
 
 // ExplainedStep is one rung.
 type ExplainedStep struct {
-	Rung       string   `json:"rung"`
-	Candidates []string `json:"candidates"`
-	Verdict    string   `json:"verdict"`
+	Rung       string
+	Candidates []string
+	Verdict    string
 }
 
 // ExplainedItem is an item that the scene belongs in.
 type ExplainedItem struct {
-	Key  string `json:"key"`
-	Path string `json:"path"`
-	Rung string `json:"rung"`
+	Key  string
+	Path string
+	Rung string
 	// Fields that are synced, each as Stash wants it, as we last wrote it, and as
 	// Plex shows it.
-	Fields []ExplainedField `json:"fields"`
+	Fields []ExplainedField
 	// Poster and Background: a new picture would be set.
-	Poster     bool `json:"poster"`
-	Background bool `json:"background"`
+	Poster     bool
+	Background bool
 	// Lock and Unlock are the fields whose locks would be changed.
-	Lock   []string `json:"lock"`
-	Unlock []string `json:"unlock"`
+	Lock   []string
+	Unlock []string
 }
 
 // Untouched reports whether nothing of the item would be written.
@@ -81,16 +81,16 @@ func (i ExplainedItem) Untouched() bool {
 
 // ExplainedField is one field. Lists are joined by commas.
 type ExplainedField struct {
-	Field  string `json:"field"`
-	Wanted string `json:"wanted"`
-	Base   string `json:"base"`
-	Plex   string `json:"plex"`
-	Locked bool   `json:"locked"`
+	Field  string
+	Wanted string
+	Base   string
+	Plex   string
+	Locked bool
 	// Write is what Plex would show afterwards, nil if it would not be touched.
-	Write *string `json:"write"`
+	Write *string
 	// Kept: Plex shows another value than Stash has, and it stays because keepPlexEdits
 	// is on.
-	Kept bool `json:"kept"`
+	Kept bool
 }
 
 // Changes are the fields of the item that would be written.
@@ -107,14 +107,14 @@ func (i ExplainedItem) Changes() []ExplainedField {
 // Last is what happened to the scene before.
 type Last struct {
 	// Pushed is when an item of it was last written; zero if never.
-	Pushed time.Time `json:"pushed,omitzero"`
+	Pushed time.Time
 	// Queued: it has a job, due then, whose last attempt ended so.
-	Queued    bool      `json:"queued"`
-	Due       time.Time `json:"due,omitzero"`
-	LastError string    `json:"last_error,omitempty"`
+	Queued    bool
+	Due       time.Time
+	LastError string
 	// DeadClass and DeadError are its dead letter's; empty if it has none.
-	DeadClass job.Class `json:"dead_class,omitempty"`
-	DeadError string    `json:"dead_error,omitempty"`
+	DeadClass job.Class
+	DeadError string
 }
 
 // Explain looks at a scene as a drain would, writes nothing, and tells what it saw.
@@ -290,25 +290,25 @@ func (w *Worker) last(ctx context.Context, memory MemoryReader, sub job.Subject,
 type PathCheck struct {
 	// Scenes of the sample, how many of them Plex has under their mapped path, how
 	// many it has under another path, and how many it has not.
-	Scenes  int `json:"scenes"`
-	ByPath  int `json:"by_path"`
-	ByName  int `json:"by_name"`
-	Missing int `json:"missing"`
+	Scenes  int
+	ByPath  int
+	ByName  int
+	Missing int
 	// Suggest is the path rule that would explain most of ByName; "" if none would.
-	Suggest string `json:"suggest,omitempty"`
+	Suggest string
 	// Example is a scene's path that Plex does not have, as it was looked for.
-	Example string `json:"example,omitempty"`
+	Example string
 	// Files are the first files of the sample.
-	Files []SampledFile `json:"files,omitempty"`
+	Files []SampledFile
 }
 
 // SampledFile is a file of a sample as each side sees it.
 type SampledFile struct {
-	Path   string `json:"path"`
-	Mapped string `json:"mapped"`
+	Path   string
+	Mapped string
 	// ByPath: Plex has it under Mapped. ByName: under another path.
-	ByPath bool `json:"by_path,omitempty"`
-	ByName bool `json:"by_name,omitempty"`
+	ByPath bool
+	ByName bool
 }
 
 // maxSampled is how many files of a sample are told.

@@ -10,34 +10,34 @@ import (
 
 // Previewed is what a drain over the whole library would write.
 type Previewed struct {
-	Scenes int `json:"scenes"`
+	Scenes int
 	// Items would be written, Same would not.
-	Items int `json:"items"`
-	Same  int `json:"same"`
+	Items int
+	Same  int
 	// Fields counts the items by field; "poster" and "background" are pictures that
 	// would be looked at.
-	Fields map[string]int `json:"fields"`
+	Fields map[string]int
 	// Skipped counts the scenes that are left alone, NotFound those that Plex lacks
 	// or that fit several items.
-	Skipped  int `json:"skipped"`
-	NotFound int `json:"not_found"`
+	Skipped  int
+	NotFound int
 	// Unreadable counts the scenes that Stash cannot read.
-	Unreadable int `json:"unreadable"`
+	Unreadable int
 	// First are the first of the items, with their old and new values.
-	First []PreviewedItem `json:"first"`
+	First []PreviewedItem
 	// Next is the id to go on after; 0 at the end of the library.
-	Next int64 `json:"next"`
+	Next int64
 }
 
 // PreviewedItem is an item that would be written.
 type PreviewedItem struct {
-	Scene   int64            `json:"scene"`
-	Title   string           `json:"title"`
-	Key     string           `json:"key"`
-	Changes []ExplainedField `json:"changes"`
-	Poster  bool             `json:"poster"`
+	Scene   int64
+	Title   string
+	Key     string
+	Changes []ExplainedField
+	Poster  bool
 	// Locks: fields are locked or unlocked.
-	Locks bool `json:"locks"`
+	Locks bool
 }
 
 // maxPreviewed is how many items a preview tells in detail.
